@@ -1,0 +1,44 @@
+//! `/account/whoami` and `/capabilities`: what a session is and what it may use.
+
+use axum::extract::State;
+use lyceum_accounts::Accounts;
+use lyceum_web::{Authed, RawJson};
+use ruma::api::client::{account::whoami, discovery::get_capabilities};
+use serde_json::{Map, Value, json};
+
+use crate::{ServedRooms, answers::Raw};
+
+/// `GET /_matrix/client/v3/account/whoami`
+pub(crate) async fn whoami(request: Authed<whoami::v3::Request>) -> Raw {
+    let session = &request.session;
+    let mut answer = json!({ "user_id": session.user_id, "is_guest": session.is_guest() });
+    if let Some(device) = &session.device_id {
+        answer["device_id"] = device.as_str().into();
+    }
+    RawJson::of(&answer)
+}
+
+/// `GET /_matrix/client/v3/capabilities`
+pub(crate) async fn get_capabilities(
+    State(accounts): State<Accounts>,
+    State(rooms): State<ServedRooms>,
+    request: Authed<get_capabilities::v3::Request>,
+) -> Raw {
+    let has_password = accounts.has_password(&request.session.user_id).await?;
+    let available: Map<String, Value> =
+        rooms.versions.iter().map(|version| (version.to_string(), "stable".into())).collect();
+    let yes = json!({ "enabled": true });
+    RawJson::of(&json!({ "capabilities": {
+        "m.change_password": { "enabled": has_password },
+        "m.room_versions": { "default": rooms.default, "available": available },
+        "m.set_displayname": yes,
+        "m.set_avatar_url": yes,
+        "m.profile_fields": yes,
+        "uk.tcpip.msc4133.profile_fields": yes,
+        "m.3pid_changes": { "enabled": false },
+        "m.get_login_token": yes,
+        "m.forget_forced_upon_leave": { "enabled": false },
+        "m.account_moderation": { "suspend": request.session.admin, "lock": request.session.admin },
+        "uk.timedout.msc4323": { "suspend": request.session.admin, "lock": request.session.admin },
+    }}))
+}

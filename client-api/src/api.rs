@@ -1,0 +1,80 @@
+//! The handlers' state: cheap handles, each of which a handler takes by `State<…>`.
+
+use axum::extract::FromRef;
+use lyceum_accounts::Accounts;
+use lyceum_events::Clock;
+use lyceum_media::Media;
+use lyceum_peers::Peers;
+use lyceum_rooms::Rooms;
+use lyceum_sync::Sync;
+use lyceum_web::WebState;
+use std::sync::Arc;
+
+use crate::{config::WellKnownConfig, media::Library, remote::Remote};
+
+/// What the client-server handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// Who is calling, limits, settings of the web.
+    pub web: WebState,
+    /// People and keys.
+    pub accounts: Accounts,
+    /// Files.
+    pub media: Media,
+    /// Rooms and what is said in them.
+    pub rooms: Rooms,
+    /// What clients have not seen yet.
+    pub sync: Sync,
+    /// Other servers.
+    pub peers: Peers,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Which versions of rooms are made here.
+    pub served_rooms: ServedRooms,
+    /// What the `.well-known` documents say.
+    pub well_known: WellKnownConfig,
+}
+
+/// Which versions of rooms this server makes and joins.
+#[derive(Debug, Clone)]
+pub struct ServedRooms {
+    /// What a new room gets.
+    pub default: ruma::RoomVersionId,
+    /// All of them.
+    pub versions: std::sync::Arc<[ruma::RoomVersionId]>,
+}
+
+/// Lets handlers take a field of [`Api`] by its type.
+macro_rules! handles {
+    ($($field:ident: $handle:ty,)*) => {
+        $(impl FromRef<Api> for $handle {
+            fn from_ref(api: &Api) -> Self {
+                api.$field.clone()
+            }
+        })*
+    };
+}
+
+handles! {
+    web: WebState,
+    accounts: Accounts,
+    media: Media,
+    rooms: Rooms,
+    sync: Sync,
+    peers: Peers,
+    clock: Arc<dyn Clock>,
+    served_rooms: ServedRooms,
+    well_known: WellKnownConfig,
+}
+
+impl FromRef<Api> for Remote {
+    fn from_ref(api: &Api) -> Self {
+        Self::new(api.rooms.clone(), api.peers.clone())
+    }
+}
+
+impl FromRef<Api> for Library {
+    fn from_ref(api: &Api) -> Self {
+        Self::new(api.media.clone(), api.peers.clone())
+    }
+}

@@ -1,0 +1,4 @@
+//! How clients and servers find out where the server is and what it speaks.
+
+pub(crate) mod versions;
+pub(crate) mod well_known;

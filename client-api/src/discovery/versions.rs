@@ -1,0 +1,44 @@
+//! `/_matrix/client/versions`: what the server speaks.
+
+use lyceum_web::{Answer, Public, Ruma};
+use ruma::api::client::discovery::get_supported_versions;
+
+/// The versions of the specification that are served.
+const VERSIONS: &[&str] = &[
+    "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
+    "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17",
+    "v1.18", "v1.19",
+];
+
+/// Features that clients look up by name although they are stable by now, and proposals that are served.
+const UNSTABLE_FEATURES: &[&str] = &[
+    // Cross-signing.
+    "org.matrix.e2e_cross_signing",
+    // Private read receipts.
+    "org.matrix.msc2285.stable",
+    // Threads, and unread counts for them.
+    "org.matrix.msc3440.stable",
+    "org.matrix.msc3771",
+    "org.matrix.msc3773",
+    // Filtering the room directory by type.
+    "org.matrix.msc3827.stable",
+    // Relations, recursively.
+    "org.matrix.msc3981",
+    // Events by date.
+    "org.matrix.msc3030",
+    // Simplified sliding sync, state after the timeline in sync.
+    "org.matrix.simplified_msc3575",
+    "org.matrix.msc4222",
+    // Pinging application services.
+    "fi.mau.msc2659.stable",
+];
+
+/// `GET /_matrix/client/versions`. The same for everybody, with or without a token.
+pub(crate) async fn get_supported_versions(
+    _: Public<get_supported_versions::Request>,
+) -> Answer<get_supported_versions::Response> {
+    let versions = VERSIONS.iter().map(|&version| version.to_owned()).collect();
+    let mut response = get_supported_versions::Response::new(versions);
+    response.unstable_features = UNSTABLE_FEATURES.iter().map(|&feature| (feature.to_owned(), true)).collect();
+    Ok(Ruma(response))
+}

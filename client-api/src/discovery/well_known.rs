@@ -1,0 +1,83 @@
+//! `/.well-known/matrix/…`: where clients and servers find this server, and whom to ask for help.
+
+use axum::extract::State;
+use lyceum_web::{Answer, ApiError, Public, Ruma};
+use ruma::{
+    OwnedServerName, ServerName,
+    api::{
+        client::discovery::{
+            discover_homeserver::{self, HomeserverInfo},
+            discover_support::{self, Contact, ContactRole},
+        },
+        federation::discovery::discover_homeserver as discover_homeserver_for_servers,
+    },
+};
+
+use crate::config::WellKnownConfig;
+
+/// `GET /.well-known/matrix/client`
+pub(crate) async fn discover_homeserver(
+    State(well_known): State<WellKnownConfig>,
+    _: Public<discover_homeserver::Request>,
+) -> Answer<discover_homeserver::Response> {
+    let base_url = well_known.client_base_url.ok_or_else(|| ApiError::not_found("No client address is configured"))?;
+    let base_url = base_url.as_str().trim_end_matches('/').to_owned();
+    Ok(Ruma(discover_homeserver::Response::new(HomeserverInfo::new(base_url))))
+}
+
+/// `GET /.well-known/matrix/server`
+pub(crate) async fn discover_homeserver_for_servers(
+    State(well_known): State<WellKnownConfig>,
+    _: Public<discover_homeserver_for_servers::Request>,
+) -> Answer<discover_homeserver_for_servers::Response> {
+    let server = well_known.server.ok_or_else(|| ApiError::not_found("No server address is configured"))?;
+    let server: OwnedServerName = ServerName::parse(&*server)?;
+    Ok(Ruma(discover_homeserver_for_servers::Response::new(server)))
+}
+
+/// `GET /.well-known/matrix/support`
+pub(crate) async fn discover_support(
+    State(well_known): State<WellKnownConfig>,
+    _: Public<discover_support::Request>,
+) -> Answer<discover_support::Response> {
+    let support = well_known.support.ok_or_else(|| ApiError::not_found("No support contact is configured"))?;
+    let email = support.email.clone().map(|email| Contact::with_email_address(ContactRole::Admin, email));
+    let user = support.matrix_id.clone().map(|user| Contact::with_matrix_id(ContactRole::Admin, user));
+    let mut response = discover_support::Response::with_contacts(email.into_iter().chain(user).collect());
+    response.support_page = support.page.as_ref().map(ToString::to_string);
+    Ok(Ruma(response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SupportConfig;
+
+    fn configured() -> WellKnownConfig {
+        WellKnownConfig {
+            client_base_url: Some("https://matrix.campus.example/".parse().expect("a URL")),
+            server: Some("matrix.campus.example:443".into()),
+            support: Some(SupportConfig { email: Some("dos@campus.example".into()), ..Default::default() }.into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_and_servers_are_told_where_to_go() {
+        let asked = Public { body: discover_homeserver::Request::new() };
+        let Ruma(client) = discover_homeserver(State(configured()), asked).await.expect("configured");
+        assert_eq!(client.homeserver.base_url, "https://matrix.campus.example");
+        let asked = Public { body: discover_homeserver_for_servers::Request::new() };
+        let Ruma(server) = discover_homeserver_for_servers(State(configured()), asked).await.expect("configured");
+        assert_eq!(server.server, "matrix.campus.example:443");
+        let asked = Public { body: discover_support::Request::new() };
+        let Ruma(support) = discover_support(State(configured()), asked).await.expect("configured");
+        assert_eq!(support.contacts[0].email_address.as_deref(), Some("dos@campus.example"));
+    }
+
+    #[tokio::test]
+    async fn nothing_configured_is_nothing_there() {
+        let asked = Public { body: discover_homeserver::Request::new() };
+        let refused = discover_homeserver(State(WellKnownConfig::default()), asked).await.expect_err("nothing to say");
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (404, Some("M_NOT_FOUND")));
+    }
+}

@@ -1,0 +1,33 @@
+//! The client-server door: routes and translation. A handler reads its request, makes one call on a domain handle and
+//! writes the answer; what Matrix means is decided below.
+//!
+//! One endpoint family a file, under the specification's noun; a handler bears the name of ruma's module for its endpoint.
+//! [`routes`] mounts them all; [`Api`] is their state.
+
+mod account;
+mod account_data;
+mod answers;
+mod api;
+mod backup;
+mod config;
+mod dehydrated_device;
+mod device;
+mod discovery;
+mod keys;
+mod media;
+mod presence;
+mod profile;
+mod push_rules;
+mod receipt;
+mod remote;
+mod rooms;
+mod routes;
+mod session;
+mod sync;
+mod to_device;
+mod typing;
+mod user_directory;
+
+pub use api::{Api, ServedRooms};
+pub use config::{SupportConfig, WellKnownConfig};
+pub use routes::routes;

@@ -1,0 +1,118 @@
+//! The room directory: looking through it, and what it lists.
+
+use axum::extract::State;
+use lyceum_rooms::{DirectoryPage, DirectoryQuery, Rooms};
+use lyceum_web::{Answer, ApiError, Authed, Public, Ruma};
+use ruma::{
+    OwnedServerName, UInt,
+    api::client::{
+        directory::{get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility},
+        room::Visibility,
+    },
+    directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomNetwork},
+    room::RoomSummary,
+};
+
+use crate::remote::Remote;
+
+/// `GET /_matrix/client/v3/publicRooms`.
+pub(crate) async fn get_public_rooms(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    Public { body }: Public<get_public_rooms::v3::Request>,
+) -> Answer<get_public_rooms::v3::Response> {
+    let mut all = get_public_rooms_filtered::v3::Request::new();
+    (all.limit, all.since, all.server) = (body.limit, body.since, body.server);
+    let found = look_through(&rooms, &remote, all).await?;
+    let mut answer = get_public_rooms::v3::Response::new(found.chunk);
+    (answer.next_batch, answer.prev_batch) = (found.next_batch, found.prev_batch);
+    answer.total_room_count_estimate = found.total_room_count_estimate;
+    Ok(Ruma(answer))
+}
+
+/// `POST /_matrix/client/v3/publicRooms`.
+pub(crate) async fn get_public_rooms_filtered(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    Authed { body, .. }: Authed<get_public_rooms_filtered::v3::Request>,
+) -> Answer<get_public_rooms_filtered::v3::Response> {
+    Ok(Ruma(look_through(&rooms, &remote, body).await?))
+}
+
+async fn look_through(
+    rooms: &Rooms,
+    remote: &Remote,
+    asked: get_public_rooms_filtered::v3::Request,
+) -> Result<get_public_rooms_filtered::v3::Response, ApiError> {
+    if let Some(server) = elsewhere(asked.server.as_ref(), rooms) {
+        return remote.directory(&server, &asked).await;
+    }
+    if matches!(asked.room_network, RoomNetwork::ThirdParty(_)) {
+        return Ok(get_public_rooms_filtered::v3::Response::new());
+    }
+    let page = rooms.directory(&query(&asked.filter, asked.since.as_deref(), asked.limit)?).await?;
+    Ok(answer(page))
+}
+
+fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {
+    server.filter(|server| **server != rooms.server()).cloned()
+}
+
+fn query(filter: &Filter, since: Option<&str>, limit: Option<UInt>) -> Result<DirectoryQuery, ApiError> {
+    let skip = since.map(|since| since.strip_prefix("d1_").and_then(|skip| skip.parse().ok()));
+    let wrong = || ApiError::invalid_param("The token was not made by this server");
+    Ok(DirectoryQuery {
+        term: filter.generic_search_term.clone(),
+        kinds: filter.room_types.clone(),
+        skip: skip.map_or(Ok(0), |skip| skip.ok_or_else(wrong))?,
+        limit: limit.map(|limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)),
+    })
+}
+
+fn answer(page: DirectoryPage) -> get_public_rooms_filtered::v3::Response {
+    let token = |skip: usize| format!("d1_{skip}");
+    let mut answer = get_public_rooms_filtered::v3::Response::new();
+    answer.chunk = page.rooms.into_iter().map(chunk).collect();
+    answer.next_batch = page.next.map(token);
+    answer.prev_batch = page.previous.map(token);
+    answer.total_room_count_estimate = u64::try_from(page.total).ok().map(UInt::new_saturating);
+    answer
+}
+
+fn chunk(room: RoomSummary) -> PublicRoomsChunk {
+    let mut chunk = PublicRoomsChunk::from(PublicRoomsChunkInit {
+        num_joined_members: room.num_joined_members,
+        room_id: room.room_id,
+        world_readable: room.world_readable,
+        guest_can_join: room.guest_can_join,
+    });
+    chunk.join_rule = room.join_rule.as_str().into();
+    (chunk.name, chunk.topic, chunk.avatar_url) = (room.name, room.topic, room.avatar_url);
+    (chunk.canonical_alias, chunk.room_type) = (room.canonical_alias, room.room_type);
+    chunk
+}
+
+/// `GET /_matrix/client/v3/directory/list/room/{roomId}`.
+pub(crate) async fn get_room_visibility(
+    State(rooms): State<Rooms>,
+    Public { body }: Public<get_room_visibility::v3::Request>,
+) -> Answer<get_room_visibility::v3::Response> {
+    rooms.snapshot(&body.room_id).await?;
+    let listed = rooms.is_listed(&body.room_id).await?;
+    let visibility = if listed { Visibility::Public } else { Visibility::Private };
+    Ok(Ruma(get_room_visibility::v3::Response::new(visibility)))
+}
+
+/// `PUT /_matrix/client/v3/directory/list/room/{roomId}`.
+pub(crate) async fn set_room_visibility(
+    State(rooms): State<Rooms>,
+    Authed { session, body }: Authed<set_room_visibility::v3::Request>,
+) -> Answer<set_room_visibility::v3::Response> {
+    let listed = match body.visibility {
+        Visibility::Public => true,
+        Visibility::Private => false,
+        _ => return Err(ApiError::invalid_param("A room is public or private in the directory")),
+    };
+    rooms.set_listed(&session.user_id, &body.room_id, listed).await?;
+    Ok(Ruma(set_room_visibility::v3::Response::new()))
+}

@@ -1,0 +1,94 @@
+//! Coming into rooms and knocking on them.
+
+use axum::extract::State;
+use lyceum_accounts::Session;
+use lyceum_rooms::{Joining, Outcome, Rooms};
+use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use ruma::{
+    OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName, RoomAliasId, RoomId,
+    api::client::{
+        knock::knock_room,
+        membership::{join_room_by_id, join_room_by_id_or_alias},
+    },
+};
+
+use crate::remote::Remote;
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/join`.
+pub(crate) async fn join_room_by_id(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    Authed { session, body }: Authed<join_room_by_id::v3::Request>,
+) -> Answer<join_room_by_id::v3::Response> {
+    join(&rooms, &remote, &session, (&body.room_id, body.reason.as_deref()), &[]).await?;
+    Ok(Ruma(join_room_by_id::v3::Response::new(body.room_id)))
+}
+
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`.
+pub(crate) async fn join_room_by_id_or_alias(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    Authed { session, body }: Authed<join_room_by_id_or_alias::v3::Request>,
+) -> Answer<join_room_by_id_or_alias::v3::Response> {
+    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
+    join(&rooms, &remote, &session, (&room, body.reason.as_deref()), &via).await?;
+    Ok(Ruma(join_room_by_id_or_alias::v3::Response::new(room)))
+}
+
+/// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`.
+pub(crate) async fn knock_room(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    Authed { session, body }: Authed<knock_room::v3::Request>,
+) -> Answer<knock_room::v3::Response> {
+    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
+    if rooms.knock(&session.user_id, &room, body.reason.as_deref()).await? == Outcome::ByAnotherServer {
+        remote.knock(&session.user_id, &room, body.reason.as_deref(), &via).await?;
+    }
+    Ok(Ruma(knock_room::v3::Response::new(room)))
+}
+
+async fn join(
+    rooms: &Rooms,
+    remote: &Remote,
+    session: &Session,
+    (room, reason): (&RoomId, Option<&str>),
+    via: &[OwnedServerName],
+) -> Result<(), ApiError> {
+    let joining = Joining { user: &session.user_id, reason, is_guest: session.is_guest() };
+    if rooms.join(&joining, room).await? == Outcome::ByAnotherServer {
+        remote.join(&joining, room, via).await?;
+    }
+    Ok(())
+}
+
+/// The room meant by an id or alias, and servers to ask about it.
+pub(crate) async fn find(
+    rooms: &Rooms,
+    remote: &Remote,
+    id_or_alias: OwnedRoomOrAliasId,
+    mut via: Vec<OwnedServerName>,
+) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
+    match OwnedRoomId::try_from(id_or_alias) {
+        Ok(room) => Ok((room, via)),
+        Err(alias) => {
+            let (room, servers) = find_alias(rooms, remote, &alias).await?;
+            via.extend(servers);
+            Ok((room, via))
+        }
+    }
+}
+
+/// The room an alias points at, and servers that are in it.
+pub(crate) async fn find_alias(
+    rooms: &Rooms,
+    remote: &Remote,
+    alias: &RoomAliasId,
+) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
+    if alias.server_name() != rooms.server() {
+        return remote.resolve_alias(alias).await;
+    }
+    let room = rooms.resolve_alias(alias).await?.ok_or_else(|| ApiError::not_found("There is no such alias"))?;
+    let servers = rooms.servers_in(&room).await?;
+    Ok((room, servers))
+}

@@ -1,0 +1,148 @@
+//! Reading what was said: pages of history, one event, and what stands around it.
+
+use axum::extract::State;
+use lyceum_accounts::{Accounts, Privacy};
+use lyceum_events::Clock;
+use lyceum_rooms::{Direction, Known, Rooms, TimelineToken};
+use lyceum_sync::filter::{EventFilter, Facts};
+use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use ruma::{
+    UInt,
+    api::{
+        Direction as RumaDirection,
+        client::{
+            context::get_context,
+            filter::{LazyLoadOptions, RoomEventFilter},
+            message::get_message_events,
+            room::get_room_event,
+        },
+    },
+    serde::Raw,
+};
+use std::sync::Arc;
+
+use super::{looker, raws};
+
+/// Events that one page of history holds at most.
+const PAGE_EVENTS_MAX: usize = 1_000;
+
+/// `GET /_matrix/client/v3/rooms/{roomId}/messages`.
+pub(crate) async fn get_message_events(
+    State(rooms): State<Rooms>,
+    State(accounts): State<Accounts>,
+    State(clock): State<Arc<dyn Clock>>,
+    Authed { session, body }: Authed<get_message_events::v3::Request>,
+) -> Answer<get_message_events::v3::Response> {
+    let direction = direction(body.dir);
+    let (from, to) = (place(body.from.as_deref())?, place(body.to.as_deref())?);
+    let visibility = rooms.look_into(&session.user_id, &body.room_id).await?;
+    let (filter, privacy) = (EventFilter::from(&body.filter), accounts.privacy(&session.user_id).await?);
+    let limit = limit(body.limit, body.filter.limit);
+    let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
+    let page = rooms.history(&visibility, direction, (from, to), limit, wanted).await?;
+
+    let looker = looker(&session, &*clock);
+    let mut answer = get_message_events::v3::Response::new();
+    answer.start = match from {
+        Some(from) => TimelineToken(from).to_string(),
+        None => TimelineToken(rooms.edge(&body.room_id, direction).await?).to_string(),
+    };
+    answer.end = page.next.map(|next| TimelineToken(next).to_string());
+    answer.state = raws(lazy_members(&rooms, looker, &body.room_id, (&body.filter, &page.events)).await?);
+    answer.chunk = raws(rooms.present(&visibility, looker, &page.events).await?);
+    Ok(Ruma(answer))
+}
+
+/// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`.
+pub(crate) async fn get_room_event(
+    State(rooms): State<Rooms>,
+    State(clock): State<Arc<dyn Clock>>,
+    Authed { session, body }: Authed<get_room_event::v3::Request>,
+) -> Answer<get_room_event::v3::Response> {
+    let (known, visibility) = rooms.event_for(&session.user_id, &body.room_id, &body.event_id).await?;
+    let forms = rooms.present(&visibility, looker(&session, &*clock), &[known]).await?;
+    let form = forms.into_iter().next().ok_or_else(|| ApiError::not_found("There is no such event"))?;
+    Ok(Ruma(get_room_event::v3::Response::new(Raw::from_json(form))))
+}
+
+/// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`.
+pub(crate) async fn get_context(
+    State(rooms): State<Rooms>,
+    State(accounts): State<Accounts>,
+    State(clock): State<Arc<dyn Clock>>,
+    Authed { session, body }: Authed<get_context::v3::Request>,
+) -> Answer<get_context::v3::Response> {
+    let (filter, privacy) = (EventFilter::from(&body.filter), accounts.privacy(&session.user_id).await?);
+    let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
+    let limit = usize::try_from(u64::from(body.limit)).unwrap_or(PAGE_EVENTS_MAX).min(PAGE_EVENTS_MAX);
+    let (around, visibility) = rooms.around(&session.user_id, &body.room_id, &body.event_id, limit, wanted).await?;
+
+    let looker = looker(&session, &*clock);
+    let mut answer = get_context::v3::Response::new();
+    let last = around.after.events.last().unwrap_or(&around.event).clone();
+    let mut shown = around.before.events.clone();
+    shown.push(around.event.clone());
+    shown.extend(around.after.events.iter().cloned());
+    let state = match lazy(&body.filter) {
+        true => rooms.state_around(&body.room_id, &last, Some(&shown)).await?,
+        false => rooms.state_around(&body.room_id, &last, None).await?,
+    };
+    answer.start = Some(TimelineToken(around.start).to_string());
+    answer.end = Some(TimelineToken(around.end).to_string());
+    answer.event = raws(rooms.present(&visibility, looker, &[around.event]).await?).pop();
+    answer.events_before = raws(rooms.present(&visibility, looker, &around.before.events).await?);
+    answer.events_after = raws(rooms.present(&visibility, looker, &around.after.events).await?);
+    answer.state = raws(rooms.present_state(looker, &state).await?);
+    Ok(Ruma(answer))
+}
+
+pub(crate) fn direction(asked: RumaDirection) -> Direction {
+    match asked {
+        RumaDirection::Forward => Direction::Forward,
+        RumaDirection::Backward => Direction::Backward,
+    }
+}
+
+/// A place in the timeline, as a client names it.
+pub(crate) fn place(token: Option<&str>) -> Result<Option<i64>, ApiError> {
+    Ok(token.map(str::parse::<TimelineToken>).transpose()?.map(|token| token.0))
+}
+
+fn limit(asked: UInt, of_filter: Option<UInt>) -> usize {
+    let asked = of_filter.map_or(asked, |limit| limit.min(asked));
+    usize::try_from(u64::from(asked)).unwrap_or(PAGE_EVENTS_MAX).clamp(1, PAGE_EVENTS_MAX)
+}
+
+pub(crate) fn is_wanted(filter: &EventFilter, privacy: &Privacy, known: &Known) -> bool {
+    let event = known.event();
+    // What ignored people say is not shown; what they do to the room's state is (spec, "Ignoring users").
+    if event.state_key().is_none() && privacy.ignores(event.sender()) {
+        return false;
+    }
+    if filter.is_open() {
+        return true;
+    }
+    let kind = event.kind().to_string();
+    filter.matches(Facts { kind: &kind, sender: Some(event.sender().as_str()) }, || {
+        event
+            .content_as::<serde_json::Map<String, serde_json::Value>>()
+            .is_some_and(|content| content.contains_key("url"))
+    })
+}
+
+fn lazy(filter: &RoomEventFilter) -> bool {
+    matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
+}
+
+async fn lazy_members(
+    rooms: &Rooms,
+    looker: lyceum_rooms::Looker<'_>,
+    room: &ruma::RoomId,
+    (filter, events): (&RoomEventFilter, &[Arc<Known>]),
+) -> Result<Vec<Box<serde_json::value::RawValue>>, ApiError> {
+    if !lazy(filter) {
+        return Ok(Vec::new());
+    }
+    let members = rooms.senders_of(room, events).await?;
+    Ok(rooms.present_state(looker, &members).await?)
+}

@@ -1,0 +1,56 @@
+//! Spaces as trees, and what may be told of one room.
+
+use axum::extract::State;
+use lyceum_rooms::{Asker, Membership, RoomError, Rooms, Walk};
+use lyceum_web::{Answer, ApiError, Authed, MaybeAuthed, Ruma};
+use ruma::api::client::{
+    room::get_summary,
+    space::{SpaceHierarchyRoomsChunk, get_hierarchy},
+};
+
+use super::{join::find, raws};
+use crate::remote::Remote;
+
+/// Rooms on one page of a hierarchy, unless fewer are asked for.
+const PAGE_ROOMS_MAX: usize = 100;
+
+/// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`.
+pub(crate) async fn get_hierarchy(
+    State(rooms): State<Rooms>,
+    Authed { session, body }: Authed<get_hierarchy::v1::Request>,
+) -> Answer<get_hierarchy::v1::Response> {
+    let skip = match &body.from {
+        Some(from) => from.strip_prefix("h1_").and_then(|skip| skip.parse().ok()),
+        None => Some(0),
+    };
+    let limit = body.limit.map_or(PAGE_ROOMS_MAX, |limit| usize::try_from(u64::from(limit)).unwrap_or(PAGE_ROOMS_MAX));
+    let walk = Walk {
+        skip: skip.ok_or_else(|| ApiError::invalid_param("The token was not made by this server"))?,
+        limit: limit.clamp(1, PAGE_ROOMS_MAX),
+        depth_max: body.max_depth.map(Into::into),
+        suggested_only: body.suggested_only,
+    };
+    let page = rooms.hierarchy(Asker::Person(&session.user_id), &body.room_id, &walk).await?;
+    let mut answer = get_hierarchy::v1::Response::new();
+    answer.next_batch = page.next.map(|skip| format!("h1_{skip}"));
+    let chunk = |room: lyceum_rooms::SpaceRoom| SpaceHierarchyRoomsChunk::new(room.summary, raws(room.children));
+    answer.rooms = page.rooms.into_iter().map(chunk).collect();
+    Ok(Ruma(answer))
+}
+
+/// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`.
+pub(crate) async fn get_summary(
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    MaybeAuthed { session, body }: MaybeAuthed<get_summary::v1::Request>,
+) -> Answer<get_summary::v1::Response> {
+    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
+    let asker = session.as_ref().map_or(Asker::Anybody, |session| Asker::Person(&session.user_id));
+    let (summary, membership) = match rooms.summary_for(asker, &room).await {
+        Err(RoomError::UnknownRoom(_)) => (remote.summary(&room, &via).await?, None),
+        found => found?,
+    };
+    let mut answer = get_summary::v1::Response::new(summary);
+    answer.membership = membership.map(Membership::into);
+    Ok(Ruma(answer))
+}

@@ -1,0 +1,31 @@
+//! Every endpoint of the client-server door, a line each.
+
+mod encryption;
+mod media;
+mod people;
+mod rooms;
+mod sync;
+
+use lyceum_web::Routes;
+
+use crate::{
+    Api,
+    discovery::{
+        versions::get_supported_versions,
+        well_known::{discover_homeserver, discover_homeserver_for_servers, discover_support},
+    },
+};
+
+/// The routes of the client-server door.
+pub fn routes() -> Routes<Api> {
+    let families = [discovery, media::routes, people::routes, encryption::routes, sync::routes, rooms::routes];
+    families.into_iter().fold(Routes::new(), |routes, add| add(routes))
+}
+
+fn discovery(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .mount(get_supported_versions)
+        .mount(discover_homeserver)
+        .mount(discover_homeserver_for_servers)
+        .mount(discover_support)
+}

@@ -1,0 +1,81 @@
+//! Routes of rooms: making them, membership, state, messages, aliases.
+
+use http::Method;
+use lyceum_web::{RouteOptions, Routes};
+
+use crate::{
+    Api,
+    rooms::{
+        aliases, by_time, create, directory, join, members, messages, moderation, peek, relations, reports, send,
+        spaces, state, upgrade,
+    },
+};
+
+/// Spec, "Guest access": what guests may call.
+const GUESTS: RouteOptions = RouteOptions::new().guests();
+/// Spec, "Account suspension": suspended people may read, leave and redact, not send, invite or join.
+const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
+const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guests();
+
+pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
+    found(said(membership(routes)))
+        .mount_with(ACTIVE, upgrade::upgrade_room)
+        .mount_with(ACTIVE, create::create_room)
+        .mount_with(ACTIVE, aliases::create_alias)
+        .mount(aliases::get_alias)
+        .mount(aliases::delete_alias)
+        .mount(aliases::aliases)
+        .mount_with(GUESTS, state::get_state_events)
+        .mount_with(GUESTS, state::get_state_event_for_key)
+        .mount_with(ACTIVE_GUESTS, state::send_state_event)
+}
+
+fn membership(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .mount_with(ACTIVE_GUESTS, join::join_room_by_id)
+        .mount_with(ACTIVE_GUESTS, join::join_room_by_id_or_alias)
+        .mount_with(ACTIVE, join::knock_room)
+        .mount_with(ACTIVE, moderation::invite_user)
+        .mount_with(GUESTS, moderation::leave_room)
+        .mount(moderation::forget_room)
+        .mount_with(ACTIVE, moderation::kick_user)
+        .mount_with(ACTIVE, moderation::ban_user)
+        .mount_with(ACTIVE, moderation::unban_user)
+        .mount_with(GUESTS, members::get_member_events)
+        .mount(members::joined_members)
+        .mount(members::joined_rooms)
+}
+
+fn said(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .mount_with(ACTIVE_GUESTS, send::send_message_event)
+        .mount(send::redact_event)
+        .mount_with(GUESTS, messages::get_message_events)
+        .mount_with(GUESTS, messages::get_room_event)
+        .mount_with(GUESTS, messages::get_context)
+        .mount(relations::get_relating_events)
+        .mount(relations::get_relating_events_with_rel_type)
+        .mount(relations::get_relating_events_with_rel_type_and_event_type)
+        .mount(relations::get_threads)
+        .mount(by_time::get_event_by_timestamp)
+        .mount_with(GUESTS, peek::listen_to_new_events)
+        .mount_with(GUESTS, peek::get_current_state)
+        .mount_with(ACTIVE, reports::report_content)
+        .mount_with(ACTIVE, reports::report_room)
+        .mount_with(ACTIVE, reports::report_user)
+}
+
+fn found(routes: Routes<Api>) -> Routes<Api> {
+    // The older of the summary's two unstable paths, which clients try first.
+    let summary = ["/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}"];
+    routes
+        .mount(directory::get_public_rooms)
+        .mount(directory::get_public_rooms_filtered)
+        .mount(directory::get_room_visibility)
+        .mount_with(ACTIVE, directory::set_room_visibility)
+        .mount(spaces::get_hierarchy)
+        .mount(spaces::get_summary)
+        .mount_at(&Method::GET, &summary, RouteOptions::new(), spaces::get_summary)
+        .mount(members::get_mutual_rooms)
+        .mount(members::get_mutual_rooms_unstable)
+}

@@ -1,0 +1,14 @@
+//! What is new: `/sync` and sliding sync.
+
+pub(crate) mod sliding_sync;
+pub(crate) mod sync_events;
+
+use lyceum_accounts::{Accounts, Session};
+use ruma::presence::PresenceState;
+
+/// Syncing is being there, in the way the client says.
+fn note_presence(accounts: &Accounts, session: &Session, wish: PresenceState) {
+    if !session.is_guest() {
+        accounts.presence().note_sync(&session.user_id, &wish);
+    }
+}

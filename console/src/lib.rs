@@ -1,0 +1,1 @@
+//! The institution's own door: administration over HTTP.

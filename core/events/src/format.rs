@@ -1,0 +1,107 @@
+//! The form an event must have, and the limits the specification sets to it.
+//! <https://spec.matrix.org/v1.19/client-server-api/#size-limits> and "Event format" of each room version.
+
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue as Value,
+    room_version_rules::{EventsReferenceFormatVersion, RoomVersionRules},
+};
+
+use crate::{EventError, canonical::canonical};
+
+/// The bytes a signed event may have in canonical form.
+pub const EVENT_BYTES_MAX: usize = 65_536;
+/// The bytes of a user id, a room id, an event id, a type, a state key.
+pub const ID_BYTES_MAX: usize = 255;
+/// How many events may stand directly before one.
+pub const PREV_EVENTS_MAX: usize = 20;
+/// How many events may permit one.
+pub const AUTH_EVENTS_MAX: usize = 10;
+
+/// Checks form and size of signed JSON.
+pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
+    if canonical(object).len() > EVENT_BYTES_MAX {
+        return Err(EventError::TooLarge);
+    }
+    check_fields(object, rules)
+}
+
+/// Checks the form of an event's fields.
+pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
+    let kind = required(text(object, "type")?, "type")?;
+    required(text(object, "sender")?, "sender")?;
+    text(object, "state_key")?;
+    if kind == "m.room.redaction" && !rules.redaction.content_field_redacts {
+        text(object, "redacts")?;
+    }
+    if rules.event_format.require_event_id {
+        required(text(object, "event_id")?, "event_id")?;
+    }
+    let room_id = text(object, "room_id")?;
+    if kind != "m.room.create" || rules.event_format.require_room_create_room_id {
+        required(room_id, "room_id")?;
+    }
+    for name in ["content", "hashes", "signatures"] {
+        if !matches!(object.get(name), Some(Value::Object(_))) {
+            return Err(EventError::Malformed(format!("`{name}` is not an object")));
+        }
+    }
+    count(object, "depth")?;
+    count(object, "origin_server_ts")?;
+    references(object, "prev_events", PREV_EVENTS_MAX, rules)?;
+    let auth = references(object, "auth_events", AUTH_EVENTS_MAX, rules)?;
+    if let Some(room_id) = room_id
+        && !rules.event_format.allow_room_create_in_auth_events
+        && auth.iter().any(|id| id.get(1..) == room_id.get(1..))
+    {
+        return Err(EventError::malformed("the first event of the room stands among `auth_events`"));
+    }
+    Ok(())
+}
+
+fn text<'a>(object: &'a CanonicalJsonObject, name: &str) -> Result<Option<&'a str>, EventError> {
+    match object.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.len() <= ID_BYTES_MAX => Ok(Some(text)),
+        Some(Value::String(_)) => Err(EventError::Malformed(format!("`{name}` is longer than {ID_BYTES_MAX} bytes"))),
+        Some(_) => Err(EventError::Malformed(format!("`{name}` is not a string"))),
+    }
+}
+
+fn required<T>(value: Option<T>, name: &str) -> Result<T, EventError> {
+    value.ok_or_else(|| EventError::Malformed(format!("there is no `{name}`")))
+}
+
+fn count(object: &CanonicalJsonObject, name: &str) -> Result<(), EventError> {
+    match object.get(name) {
+        Some(Value::Integer(number)) if i64::from(*number) >= 0 => Ok(()),
+        _ => Err(EventError::Malformed(format!("`{name}` is not an integer that is not negative"))),
+    }
+}
+
+fn references<'a>(
+    object: &'a CanonicalJsonObject,
+    name: &str,
+    max: usize,
+    rules: &RoomVersionRules,
+) -> Result<Vec<&'a str>, EventError> {
+    let Some(Value::Array(items)) = object.get(name) else {
+        return Err(EventError::Malformed(format!("`{name}` is not an array")));
+    };
+    if items.len() > max {
+        return Err(EventError::Malformed(format!("`{name}` has more than {max} entries")));
+    }
+    let ids = items.iter().map(|item| reference(item, rules).filter(|id| id.len() <= ID_BYTES_MAX));
+    ids.collect::<Option<_>>().ok_or_else(|| EventError::Malformed(format!("an entry of `{name}` names no event")))
+}
+
+/// The id in a reference: in the first two versions a pair of id and hashes, an id alone since.
+fn reference<'a>(item: &'a Value, rules: &RoomVersionRules) -> Option<&'a str> {
+    match (item, rules.events_reference_format) {
+        (Value::Array(pair), EventsReferenceFormatVersion::V1) => match &pair[..] {
+            [Value::String(id), Value::Object(_)] => Some(id),
+            _ => None,
+        },
+        (Value::String(id), EventsReferenceFormatVersion::V2) => Some(id),
+        _ => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! Campus rules: roles, units, enrolments, policies, audit.

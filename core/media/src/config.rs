@@ -1,0 +1,43 @@
+//! The settings of media.
+
+use serde::Deserialize;
+
+/// Uploads, downloads and thumbnails. `[media]` in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaConfig {
+    /// The largest file that may be uploaded, in bytes.
+    pub upload_bytes_max: u64,
+    /// The largest file that is fetched from another server, in bytes.
+    pub remote_bytes_max: u64,
+    /// How much one person may upload in all, in bytes. No limit when left out.
+    pub person_bytes_max: Option<u64>,
+    /// How long an upload may take, in seconds.
+    pub upload_timeout_secs: u64,
+    /// How long a media id that was given out waits for its content, in seconds.
+    pub unused_id_secs: u64,
+    /// How many media ids without content one person may have.
+    pub unused_ids_max: usize,
+    /// The largest picture that is made smaller, in pixels. What is larger is served as it is, never as a thumbnail.
+    pub thumbnail_pixels_max: u64,
+    /// How many pictures are made smaller at the same time.
+    pub thumbnails_at_once: usize,
+    /// Whether anybody who knows the address of a file may download it without signing in, as before Matrix 1.11.
+    pub allow_unauthenticated: bool,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            upload_bytes_max: 50 * 1024 * 1024,
+            remote_bytes_max: 50 * 1024 * 1024,
+            person_bytes_max: None,
+            upload_timeout_secs: 600,
+            unused_id_secs: 24 * 60 * 60,
+            unused_ids_max: 50,
+            thumbnail_pixels_max: 40_000_000,
+            thumbnails_at_once: 2,
+            allow_unauthenticated: true,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Files on disk, named by what is in them: `files/ab/cdef…`, and thumbnails beside them under `thumbnails/`.
+//!
+//! A file is written under `incoming/`, made durable and then given its name. What breaks off is removed.
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use sha2::{Digest, Sha256};
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{fs, io::AsyncWriteExt};
+
+/// Sizes kept of one picture; what else is asked for is made anew each time.
+const THUMBNAILS_MAX: usize = 32;
+
+/// The directory of media. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Files {
+    directory: Arc<Path>,
+    names: Arc<parking_lot::Mutex<StdRng>>,
+}
+
+impl Files {
+    pub(crate) fn new(directory: &Path, seed: [u8; 32]) -> Self {
+        Self { directory: directory.into(), names: Arc::new(StdRng::from_seed(seed).into()) }
+    }
+
+    /// A new file, to be filled.
+    pub(crate) async fn incoming(&self) -> io::Result<Incoming> {
+        let directory = self.directory.join("incoming");
+        fs::create_dir_all(&directory).await?;
+        let name: u128 = self.names.lock().random();
+        let path = directory.join(format!("{name:032x}"));
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&path).await?;
+        Ok(Incoming { file, path: Unfinished(path), hash: Sha256::new(), bytes: 0 })
+    }
+
+    /// Gives a file its name, durably. The same bytes may be there already.
+    pub(crate) async fn keep(&self, incoming: Incoming) -> io::Result<Blob> {
+        let Incoming { mut file, path, hash, bytes } = incoming;
+        let blob = Blob { hash: hash.finalize().to_vec(), bytes };
+        file.flush().await?;
+        let place = self.place(&blob.hash);
+        if fs::try_exists(&place).await? {
+            return Ok(blob);
+        }
+        file.sync_all().await?;
+        drop(file);
+        tokio::task::spawn_blocking(move || settle(&path.0, &place)).await.map_err(io::Error::other)??;
+        Ok(blob)
+    }
+
+    /// Where the file with this hash is.
+    pub(crate) fn place(&self, hash: &[u8]) -> PathBuf {
+        self.under("files", hash)
+    }
+
+    /// A thumbnail made before. Blocks.
+    pub(crate) fn thumbnail(&self, hash: &[u8], name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.under("thumbnails", hash).join(name)).ok()
+    }
+
+    /// Keeps a thumbnail, unless there are many sizes of it. Blocks. It can be made again, so it need not be durable, only
+    /// whole.
+    pub(crate) fn keep_thumbnail(&self, hash: &[u8], name: &str, picture: &[u8]) -> io::Result<()> {
+        let directory = self.under("thumbnails", hash);
+        std::fs::create_dir_all(&directory)?;
+        if std::fs::read_dir(&directory)?.count() >= THUMBNAILS_MAX {
+            return Ok(());
+        }
+        let unfinished = Unfinished(directory.join(format!("{name}.{:032x}", self.names.lock().random::<u128>())));
+        std::fs::write(&unfinished.0, picture)?;
+        std::fs::rename(&unfinished.0, directory.join(name))
+    }
+
+    fn under(&self, kind: &str, hash: &[u8]) -> PathBuf {
+        let mut name = String::with_capacity(hash.len() * 2);
+        for byte in hash {
+            // Writing into a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        let (first, rest) = name.split_at(2.min(name.len()));
+        self.directory.join(kind).join(first).join(rest)
+    }
+}
+
+/// Renames a file to its place and makes both directories durable.
+fn settle(from: &Path, place: &Path) -> io::Result<()> {
+    let parent = place.parent().unwrap_or(place);
+    std::fs::create_dir_all(parent)?;
+    std::fs::rename(from, place)?;
+    for directory in parent.ancestors().take(3) {
+        std::fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// What was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blob {
+    pub(crate) hash: Vec<u8>,
+    pub(crate) bytes: u64,
+}
+
+/// A file that is being filled. Dropped, it is gone.
+pub(crate) struct Incoming {
+    file: fs::File,
+    path: Unfinished,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Incoming {
+    /// Adds a piece.
+    pub(crate) async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hash.update(piece);
+        self.bytes += piece.len() as u64;
+        self.file.write_all(piece).await
+    }
+
+    /// How much there is by now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A file that is removed unless it was renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Gone already when it got its name.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

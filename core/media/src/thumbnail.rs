@@ -1,0 +1,105 @@
+//! Thumbnails: which size is made for what is asked, and making it off the async threads, a few at a time.
+
+use std::time::Duration;
+
+use crate::{
+    Content, Media, MediaError, disposition,
+    picture::{self, Limits},
+};
+use ruma::http_headers::ContentDisposition;
+
+/// How long somebody waits for their turn.
+const TURN_MAX: Duration = Duration::from_secs(30);
+
+/// What is asked for is rounded up to one of these, so that few sizes are made (spec, "Thumbnails").
+const SCALED: [(u32, u32); 6] = [(32, 32), (96, 96), (320, 240), (640, 480), (800, 600), (1600, 1200)];
+
+/// Squares are rounded up to one of these.
+const SQUARES: [u32; 6] = [32, 64, 96, 256, 512, 1024];
+
+/// How a picture is made to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// It keeps its shape.
+    Scale,
+    /// It gets the shape that was asked for.
+    Crop,
+}
+
+/// The thumbnail somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its least width.
+    pub width: u32,
+    /// Its least height.
+    pub height: u32,
+    /// How it is made to fit.
+    pub method: Method,
+}
+
+impl Wanted {
+    /// What is made for it: nothing smaller. Nothing at all when it is larger than any thumbnail.
+    fn rounded(self) -> Option<Self> {
+        let fits = |(width, height): &(u32, u32)| *width >= self.width && *height >= self.height;
+        let (width, height) = match self.method {
+            Method::Scale => SCALED.into_iter().find(fits)?,
+            Method::Crop if self.width == self.height => SQUARES.map(|side| (side, side)).into_iter().find(fits)?,
+            Method::Crop if self.width <= 1600 && self.height <= 1600 => (self.width, self.height),
+            Method::Crop => return None,
+        };
+        Some(Self { width, height, ..self })
+    }
+
+    fn name(self) -> String {
+        let method = match self.method {
+            Method::Scale => "scale",
+            Method::Crop => "crop",
+        };
+        format!("{}x{}-{method}", self.width, self.height)
+    }
+}
+
+/// A picture that was made smaller.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its type.
+    pub content_type: &'static str,
+}
+
+impl Picture {
+    /// How to serve it.
+    pub fn disposition(&self) -> ContentDisposition {
+        let name = if self.content_type == "image/png" { "thumbnail.png" } else { "thumbnail.jpg" };
+        disposition::of(Some(self.content_type), Some(name))
+    }
+}
+
+impl Media {
+    /// A thumbnail of a picture; `None` when it is no larger than what is wanted and is to be served as it is.
+    pub async fn thumbnail(&self, content: &Content, wanted: Wanted) -> Result<Option<Picture>, MediaError> {
+        let turn = tokio::time::timeout(TURN_MAX, self.0.making.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| MediaError::Busy)?.map_err(|_| MediaError::Busy)?;
+        let (files, hash, place) = (self.0.files.clone(), content.hash.clone(), content.place.clone());
+        let limits = Limits { pixels_max: self.0.config.thumbnail_pixels_max };
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let Some(size) = wanted.rounded() else {
+                return picture::check(&place, &limits).map(|()| None);
+            };
+            let name = size.name();
+            if let Some(bytes) = files.thumbnail(&hash, &name) {
+                return Ok(Some(bytes));
+            }
+            let Some(bytes) = picture::smaller(&place, size, &limits)? else { return Ok(None) };
+            if let Err(error) = files.keep_thumbnail(&hash, &name, &bytes) {
+                tracing::warn!(%error, "a thumbnail could not be kept");
+            }
+            Ok(Some(bytes))
+        });
+        // A decoder that panics has met something that is no picture.
+        let made = made.await.map_err(|_| MediaError::NoPicture("its decoder gave up".to_owned()))??;
+        Ok(made.map(|bytes| Picture { content_type: picture::kind(&bytes), bytes }))
+    }
+}

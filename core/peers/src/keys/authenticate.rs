@@ -1,0 +1,67 @@
+//! Who sent a request: the check of X-Matrix on the way in.
+
+use ruma::{OwnedServerName, signatures::to_canonical_json_string_for_signing};
+
+use super::{Need, RemoteKeys, document::is_signature};
+use crate::{
+    AuthenticationError, PeerError, Peers, Persistence,
+    signing::{self, Credentials, Signed},
+};
+
+impl Peers {
+    /// The server that signed this request for this one, proved. It counts as a sign of life.
+    pub async fn authenticate(
+        &self,
+        request: Signed<'_>,
+        credentials: &Credentials,
+    ) -> Result<OwnedServerName, AuthenticationError> {
+        let Credentials { origin, destination, key, signature } = credentials;
+        if let Some(other) = destination.as_ref().filter(|name| name.as_str() != self.server()) {
+            return Err(AuthenticationError::WrongDestination(other.clone()));
+        }
+        if origin == self.server() {
+            return Err(AuthenticationError::Malformed("the origin is this server"));
+        }
+        if !self.shared.lists.allow(origin) {
+            return Err(AuthenticationError::NotAllowed(origin.clone()));
+        }
+        // Without a destination in the header there was none in what was signed, either.
+        let mut object = signing::object(request, origin.as_str(), self.server())
+            .map_err(|error| AuthenticationError::Body(error.to_string()))?;
+        if destination.is_none() {
+            object.remove("destination");
+        }
+        let public = self.key_in_use(origin, key).await?;
+        let signed = to_canonical_json_string_for_signing(&object).map_err(|_| AuthenticationError::Signature)?;
+        if !is_signature(&public, signature, signed.as_bytes()) {
+            return Err(AuthenticationError::Signature);
+        }
+        self.answered(origin);
+        Ok(origin.clone())
+    }
+
+    /// A key with which a server signs its requests now.
+    async fn key_in_use(&self, server: &OwnedServerName, id: &str) -> Result<[u8; 32], AuthenticationError> {
+        let now = self.shared.ring.now_ms();
+        let no_key = || AuthenticationError::NoKey { server: server.clone(), key: id.to_owned() };
+        // Who sends is there: it is asked even if it did not answer lately.
+        let in_use = |keys: &RemoteKeys| keys.in_use(id, now).is_some();
+        match self.fetch_keys(server, Persistence::Always, in_use).await {
+            Err(PeerError::Storage(error)) => return Err(error.into()),
+            Err(error) => tracing::debug!(%server, %error, "the key of a request could not be had from its sender"),
+            Ok(()) => {}
+        }
+        let need = Need { any_of: vec![id.to_owned()], at_ms: Some(now) };
+        let needs = [(server.clone(), [need].into())].into();
+        let found = match self.keys_for(&needs).await {
+            Ok(found) => found,
+            Err(PeerError::Storage(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%server, %error, "the key of a request could not be had");
+                return Err(no_key());
+            }
+        };
+        let key = found.get(server).and_then(|keys| keys.in_use(id, now));
+        key.ok_or_else(no_key)
+    }
+}

@@ -1,0 +1,69 @@
+//! The outbox: units for one server that have no place in a room and must arrive, such as messages to devices. They are
+//! written in the batch of the act that makes them, and removed when they were delivered.
+
+use lyceum_storage::{Batch, StorageError, Store, Subject};
+use ruma::{OwnedServerName, ServerName};
+use serde::{Deserialize, Serialize};
+
+use super::Edu;
+use crate::{Peers, tables::OUTBOX};
+
+/// How a commit says that it put something into a server's outbox.
+const SUBJECT: &str = "outbox:";
+
+/// A unit in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutboxRow {
+    kind: String,
+    content: String,
+}
+
+/// The place of a unit in the outbox of a server.
+pub(crate) type Place = (u64, u64);
+
+impl Peers {
+    /// Adds units for another server to the batch of an act: they will arrive, once, in order.
+    pub fn add_to_outbox(batch: &mut Batch, server: &ServerName, units: Vec<Edu>) {
+        batch.touch(Subject::other(format!("{SUBJECT}{server}")));
+        let server = server.to_string();
+        batch.at_position(move |position, writes| {
+            for (number, edu) in (0_u64..).zip(&units) {
+                let row = OutboxRow { kind: edu.kind.clone(), content: edu.content.to_string() };
+                writes.put(&OUTBOX, (server.as_str(), position.0, number), &row);
+            }
+        });
+    }
+}
+
+/// The server whose outbox a commit put something into.
+pub(crate) fn server_of(subject: &Subject) -> Option<&ServerName> {
+    match subject {
+        Subject::Other(name) => <&ServerName>::try_from(name.strip_prefix(SUBJECT)?).ok(),
+        _ => None,
+    }
+}
+
+/// The first units in a server's outbox.
+pub(crate) async fn first(store: &Store, server: &ServerName, most: usize) -> Result<Vec<(Place, Edu)>, StorageError> {
+    let rows = store.scan(&OUTBOX, OUTBOX.prefix((server.as_str(),)).limit(most)).await?;
+    let unit = |row: OutboxRow| Edu { content: serde_json::from_str(&row.content).unwrap_or_default(), kind: row.kind };
+    Ok(rows.into_iter().map(|((_, position, number), row)| ((position, number), unit(row))).collect())
+}
+
+/// Removes delivered units.
+pub(crate) fn remove(batch: &mut Batch, server: &ServerName, places: &[Place]) {
+    for (position, number) in places {
+        batch.delete(&OUTBOX, (server.as_str(), *position, *number));
+    }
+}
+
+/// The servers with anything in their outboxes.
+pub(crate) async fn servers(store: &Store) -> Result<Vec<OwnedServerName>, StorageError> {
+    let mut servers = Vec::new();
+    let mut next = OUTBOX.all().limit(1);
+    while let Some(((server, ..), _)) = store.scan(&OUTBOX, next).await?.pop() {
+        next = OUTBOX.all().after(&OUTBOX, (server.as_str(), u64::MAX, u64::MAX)).limit(1);
+        servers.extend(OwnedServerName::try_from(server));
+    }
+    Ok(servers)
+}

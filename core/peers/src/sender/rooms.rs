@@ -1,0 +1,361 @@
+//! What rooms and people have to tell other servers.
+
+use async_trait::async_trait;
+use lyceum_accounts::Accounts;
+use lyceum_rooms::{Direction, Known, RoomError, Rooms, Snapshot, typing::TypingChange};
+use lyceum_storage::{Commit, Subject};
+use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use serde_json::json;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::{Mutex, broadcast};
+
+use super::{
+    Edu, Missed, Piece, Source, Telling, What,
+    member::{is_passed_on, is_sent_away, membership, newcomer},
+};
+use crate::PeerError;
+
+/// A server that missed more events of this server in a room than this is sent only the last one: it leads to the rest.
+const MISSED_EVENTS_MAX: usize = 200;
+
+/// Events of a room that are looked through for those of this server which another one missed.
+const SCANNED_EVENTS_MAX: usize = 2_000;
+const SCAN_PAGE: usize = 500;
+
+/// People whose presence a server is told that has just come into a room.
+const GREETED_MAX: usize = 100;
+
+/// How a commit says that a person's devices or keys changed; also what a device list is called when it was missed.
+const DEVICES: &str = "devices:";
+
+/// Rooms and people as a source for the sender.
+pub struct RoomsSource {
+    rooms: Rooms,
+    accounts: Accounts,
+    typing: Mutex<broadcast::Receiver<TypingChange>>,
+    presence: Mutex<broadcast::Receiver<OwnedUserId>>,
+}
+
+fn failed(error: impl std::fmt::Display) -> PeerError {
+    PeerError::Source(error.to_string())
+}
+
+impl RoomsSource {
+    /// What these rooms and people have to tell.
+    pub fn new(rooms: &Rooms, accounts: &Accounts) -> Self {
+        let (typing, presence) = (rooms.typing().listen(), accounts.presence().listen());
+        Self {
+            rooms: rooms.clone(),
+            accounts: accounts.clone(),
+            typing: Mutex::new(typing),
+            presence: Mutex::new(presence),
+        }
+    }
+
+    fn others(&self, snapshot: &Snapshot) -> BTreeSet<OwnedServerName> {
+        let servers = snapshot.servers().map(|(server, _)| server);
+        servers.filter(|server| *server != self.rooms.server()).cloned().collect()
+    }
+
+    async fn snapshot(&self, room: &RoomId) -> Result<Option<Arc<Snapshot>>, PeerError> {
+        match self.rooms.snapshot(room).await {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(RoomError::UnknownRoom(_)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Whether this server has to tell others of an event: its people sent it, or it came from a server that came into
+    /// (or out of) the room by way of this one, which the door then signed.
+    fn is_ours(&self, known: &Known) -> bool {
+        let (event, myself) = (known.event(), self.rooms.server());
+        event.sender().server_name() == myself || is_passed_on(event, myself)
+    }
+
+    async fn room_tellings(
+        &self,
+        room: &RoomId,
+        commit: &Commit,
+        tellings: &mut Vec<Telling>,
+    ) -> Result<(), PeerError> {
+        let Some(snapshot) = self.snapshot(room).await? else { return Ok(()) };
+        let others = self.others(&snapshot);
+        let is_remote = |user: &str| <&UserId>::try_from(user).is_ok_and(|user| !self.rooms.is_local(user));
+        let concerns_others = |subject: &Subject| matches!(subject, Subject::User(user) if is_remote(user));
+        if others.is_empty() && !commit.subjects.iter().any(concerns_others) {
+            return Ok(());
+        }
+        let (before, to) = (commit.first.0.cast_signed() - 1, commit.last.0.cast_signed());
+        let page = self.rooms.page(room, Direction::Forward, before, Some(to), usize::MAX).await.map_err(failed)?;
+        for known in &page.events {
+            if self.is_ours(known) {
+                tellings.extend(event_telling(room, known, &others, self.rooms.server()));
+            }
+            if let Some(newcomer) = newcomer(known.event(), self.rooms.server()) {
+                self.greet(newcomer.server_name(), &snapshot, tellings);
+            }
+        }
+        if page.events.is_empty() && !others.is_empty() {
+            self.receipt_tellings(room, commit, &others, tellings).await?;
+        }
+        Ok(())
+    }
+
+    async fn receipt_tellings(
+        &self,
+        room: &RoomId,
+        commit: &Commit,
+        others: &BTreeSet<OwnedServerName>,
+        tellings: &mut Vec<Telling>,
+    ) -> Result<(), PeerError> {
+        for position in commit.first.0..=commit.last.0 {
+            let moved = self.rooms.receipts().moved_at(room, lyceum_storage::Position(position)).await?;
+            let Some(receipt) = moved else { continue };
+            let Ok(user) = <&UserId>::try_from(receipt.user.as_str()) else { continue };
+            if !self.rooms.is_local(user) {
+                continue;
+            }
+            let mut data = json!({ "ts": receipt.ts });
+            if let Some(thread) = &receipt.thread {
+                data["thread_id"] = thread.as_str().into();
+            }
+            let read = json!({ "event_ids": [receipt.event], "data": data });
+            let content = json!({ room.as_str(): { "m.read": { user.as_str(): read } } });
+            let key = format!("receipt {room} {user} {}", receipt.thread.unwrap_or_default());
+            tellings.push(passing(others, key, Edu::new("m.receipt", content)));
+        }
+        Ok(())
+    }
+
+    /// Tells a server that may be new in a room who of us is there.
+    fn greet(&self, server: &ServerName, snapshot: &Snapshot, tellings: &mut Vec<Telling>) {
+        let to = BTreeSet::from([server.to_owned()]);
+        for user in snapshot.local_joined().take(GREETED_MAX) {
+            if let Some(edu) = self.presence_of(user).filter(|edu| edu.content["push"][0]["presence"] != "offline") {
+                tellings.push(passing(&to, format!("presence {user}"), edu));
+            }
+        }
+    }
+
+    fn presence_of(&self, user: &UserId) -> Option<Edu> {
+        let book = self.accounts.presence();
+        let presence = book.of(user);
+        let mut push =
+            json!({ "user_id": user, "presence": presence.state, "currently_active": book.is_active(&presence) });
+        let active_ago = book.active_ago(&presence).map_or(0, |ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+        push["last_active_ago"] = active_ago.into();
+        if let Some(message) = &presence.status_message {
+            push["status_msg"] = message.as_str().into();
+        }
+        self.rooms.is_local(user).then(|| Edu::new("m.presence", json!({ "push": [push] })))
+    }
+
+    /// The other servers that share a room with a person.
+    async fn servers_of(&self, user: &UserId) -> Result<BTreeSet<OwnedServerName>, PeerError> {
+        let mut servers = BTreeSet::new();
+        for room in self.rooms.joined_rooms(user).await.map_err(failed)? {
+            if let Some(snapshot) = self.snapshot(&room).await? {
+                servers.append(&mut self.others(&snapshot));
+            }
+        }
+        Ok(servers)
+    }
+
+    /// The unit that makes other servers look at a person's devices again: without `prev_id` they take none of it for
+    /// granted.
+    async fn device_update(&self, user: &UserId) -> Result<Option<Edu>, PeerError> {
+        let Some(changed) = self.accounts.device_list_changed_at(user).await.map_err(failed)? else { return Ok(None) };
+        let devices = self.accounts.devices(user).await.map_err(failed)?;
+        let mut content = json!({ "user_id": user, "stream_id": changed.0 });
+        match devices.first() {
+            Some(device) => content["device_id"] = device.id.as_str().into(),
+            None => {
+                content["device_id"] = "NONE".into();
+                content["deleted"] = true.into();
+            }
+        }
+        Ok(Some(Edu::new("m.device_list_update", content)))
+    }
+
+    async fn missed_events(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        from: u64,
+        most: usize,
+    ) -> Result<Missed, PeerError> {
+        let Some(snapshot) = self.snapshot(room).await? else { return Ok(Missed::default()) };
+        let is_in = snapshot.has_server(server);
+        let mut missed = Vec::new();
+        let mut next = Some(from.cast_signed() - 1);
+        let mut scanned = 0;
+        while let Some(after) = next {
+            let page = self.rooms.page(room, Direction::Forward, after, None, SCAN_PAGE).await.map_err(failed)?;
+            scanned += page.events.len();
+            let concerns = |known: &&Arc<Known>| self.is_ours(known) && (is_in || is_sent_away(known.event(), server));
+            missed.extend(page.events.iter().filter(concerns).cloned());
+            next = page.next;
+            if missed.len() > MISSED_EVENTS_MAX || (next.is_some() && scanned >= SCANNED_EVENTS_MAX) {
+                return self.last_of_ours(room, is_in).await;
+            }
+        }
+        let order = |known: &Arc<Known>| known.order().unwrap_or_default().cast_unsigned();
+        let rest_from = missed.get(most).map(order);
+        let pieces = missed.iter().take(most).map(|known| (order(known), pdu(known))).collect();
+        Ok(Missed { pieces, rest_from })
+    }
+
+    /// The last event of this server in a room: all its others there come before it in the graph.
+    async fn last_of_ours(&self, room: &RoomId, is_in: bool) -> Result<Missed, PeerError> {
+        let mut next = Some(i64::MAX).filter(|_| is_in);
+        while let Some(before) = next {
+            let page = self.rooms.page(room, Direction::Backward, before, Some(0), SCAN_PAGE).await.map_err(failed)?;
+            if let Some(known) = page.events.iter().find(|known| self.is_ours(known)) {
+                let order = known.order().unwrap_or_default().cast_unsigned();
+                return Ok(Missed { pieces: vec![(order, pdu(known))], rest_from: None });
+            }
+            next = page.next;
+        }
+        Ok(Missed::default())
+    }
+}
+
+#[async_trait]
+impl Source for RoomsSource {
+    async fn tellings(&self, commit: &Commit) -> Result<Vec<Telling>, PeerError> {
+        let mut tellings = Vec::new();
+        for subject in commit.subjects.iter() {
+            match subject {
+                Subject::Room(room) => {
+                    if let Ok(room) = <&RoomId>::try_from(&**room) {
+                        self.room_tellings(room, commit, &mut tellings).await?;
+                    }
+                }
+                Subject::Other(name) => {
+                    let user = name.strip_prefix(DEVICES).and_then(|user| <&UserId>::try_from(user).ok());
+                    if let Some(user) = user.filter(|user| self.rooms.is_local(user))
+                        && let Some(edu) = self.device_update(user).await?
+                    {
+                        let servers = self.servers_of(user).await?.into_iter().collect();
+                        let piece = Piece::Edu(Arc::new(edu));
+                        let what = What::Kept { position: commit.first.0, about: name.clone(), piece };
+                        tellings.push(Telling { servers, what });
+                    }
+                }
+                Subject::User(_) | Subject::Own(..) => {}
+            }
+        }
+        Ok(tellings)
+    }
+
+    async fn passing(&self) -> Telling {
+        loop {
+            let telling = {
+                let (mut typing, mut presence) = (self.typing.lock().await, self.presence.lock().await);
+                tokio::select! {
+                    change = typing.recv() => News::typing(change),
+                    change = presence.recv() => News::presence(change),
+                }
+            };
+            match self.news(telling).await {
+                Ok(Some(telling)) => return telling,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "news could not be told"),
+            }
+        }
+    }
+
+    async fn missed(
+        &self,
+        server: &ServerName,
+        about: &str,
+        from: u64,
+        pdus: usize,
+        _edus: usize,
+    ) -> Result<Missed, PeerError> {
+        if let Some(user) = about.strip_prefix(DEVICES).and_then(|user| <&UserId>::try_from(user).ok()) {
+            let concerned = self.servers_of(user).await?.contains(server);
+            let edu = self.device_update(user).await?.filter(|_| concerned);
+            let pieces = edu.map(|edu| (from, Piece::Edu(Arc::new(edu)))).into_iter().collect();
+            return Ok(Missed { pieces, rest_from: None });
+        }
+        match <&RoomId>::try_from(about) {
+            Ok(room) => self.missed_events(server, room, from, pdus).await,
+            Err(_) => Ok(Missed::default()),
+        }
+    }
+}
+
+/// What changed that is in no commit.
+enum News {
+    Typing(TypingChange),
+    Presence(OwnedUserId),
+    /// Some were missed; they are old news by now.
+    Lost,
+    /// There will be no more.
+    Over,
+}
+
+impl News {
+    fn typing(change: Result<TypingChange, broadcast::error::RecvError>) -> Self {
+        change.map_or_else(Self::gone, Self::Typing)
+    }
+
+    fn presence(change: Result<OwnedUserId, broadcast::error::RecvError>) -> Self {
+        change.map_or_else(Self::gone, Self::Presence)
+    }
+
+    fn gone(error: broadcast::error::RecvError) -> Self {
+        match error {
+            broadcast::error::RecvError::Lagged(_) => Self::Lost,
+            broadcast::error::RecvError::Closed => Self::Over,
+        }
+    }
+}
+
+impl RoomsSource {
+    async fn news(&self, news: News) -> Result<Option<Telling>, PeerError> {
+        let (servers, key, edu) = match news {
+            News::Typing(TypingChange { room, user, typing }) if self.rooms.is_local(&user) => {
+                let Some(snapshot) = self.snapshot(&room).await? else { return Ok(None) };
+                let content = json!({ "room_id": room, "user_id": user, "typing": typing });
+                (self.others(&snapshot), format!("typing {room} {user}"), Edu::new("m.typing", content))
+            }
+            News::Presence(user) => {
+                let Some(edu) = self.presence_of(&user) else { return Ok(None) };
+                (self.servers_of(&user).await?, format!("presence {user}"), edu)
+            }
+            News::Typing(_) | News::Lost => return Ok(None),
+            News::Over => std::future::pending().await,
+        };
+        Ok((!servers.is_empty()).then(|| passing(&servers, key, edu)))
+    }
+}
+
+fn passing(servers: &BTreeSet<OwnedServerName>, key: String, edu: Edu) -> Telling {
+    Telling { servers: servers.iter().cloned().collect(), what: What::Passing { key, edu } }
+}
+
+fn pdu(known: &Known) -> Piece {
+    Piece::Pdu(known.event().json().into())
+}
+
+fn event_telling(
+    room: &RoomId,
+    known: &Known,
+    others: &BTreeSet<OwnedServerName>,
+    myself: &ServerName,
+) -> Option<Telling> {
+    let mut servers = others.clone();
+    // Who sent it has it.
+    servers.remove(known.event().sender().server_name());
+    if let Some((user, _)) = membership(known.event())
+        && is_sent_away(known.event(), user.server_name())
+        && user.server_name() != myself
+    {
+        servers.insert(user.server_name().to_owned());
+    }
+    let position = known.order().filter(|order| *order > 0)?.cast_unsigned();
+    let what = What::Kept { position, about: room.as_str().into(), piece: pdu(known) };
+    (!servers.is_empty()).then(|| Telling { servers: servers.into_iter().collect(), what })
+}

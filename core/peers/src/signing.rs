@@ -1,0 +1,203 @@
+//! X-Matrix: signing requests, and reading the header of incoming ones (spec, "Request Authentication"). Pure.
+
+use http::HeaderValue;
+use lyceum_events::{EventError, ServerKey};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName, api::federation::authentication::XMatrix,
+};
+
+use crate::error::AuthenticationError;
+
+/// The longest header that is read.
+const HEADER_BYTES_MAX: usize = 4096;
+
+/// A request as its signature covers it.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The path and query as they stand in the request line.
+    pub target: &'a str,
+    /// The body; empty if there is none.
+    pub body: &'a [u8],
+}
+
+/// Who says to have signed a request, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The sender.
+    pub origin: OwnedServerName,
+    /// Whom the request is meant for; very old servers leave it out.
+    pub destination: Option<String>,
+    /// The key's name.
+    pub key: String,
+    /// The signature, in base64.
+    pub signature: String,
+}
+
+impl From<XMatrix> for Credentials {
+    fn from(header: XMatrix) -> Self {
+        Self {
+            origin: header.origin,
+            destination: header.destination.map(|destination| destination.to_string()),
+            key: header.key.to_string(),
+            signature: header.sig.encode(),
+        }
+    }
+}
+
+impl Credentials {
+    /// Reads an `Authorization` header. Values may be quoted or, as old servers do it even for those with colons, not.
+    pub fn parse(header: &HeaderValue) -> Result<Self, AuthenticationError> {
+        let malformed = AuthenticationError::Malformed;
+        let header = header.to_str().map_err(|_| malformed("not ASCII"))?;
+        if header.len() > HEADER_BYTES_MAX {
+            return Err(malformed("too long"));
+        }
+        let (scheme, parameters) = header.split_once(' ').ok_or(malformed("no parameters"))?;
+        if !scheme.eq_ignore_ascii_case("X-Matrix") {
+            return Err(malformed("another scheme"));
+        }
+        let [mut origin, mut destination, mut key, mut signature] = [const { None }; 4];
+        let mut rest = parameters;
+        while let Some((name, value, after)) = parameter(rest)? {
+            rest = after;
+            let slot = match name.to_ascii_lowercase().as_str() {
+                "origin" => &mut origin,
+                "destination" => &mut destination,
+                "key" => &mut key,
+                "sig" => &mut signature,
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(malformed("a parameter twice"));
+            }
+        }
+        let origin = origin.ok_or(malformed("no origin"))?;
+        Ok(Self {
+            origin: OwnedServerName::try_from(origin).map_err(|_| malformed("the origin is not a server name"))?,
+            destination,
+            key: key.ok_or(malformed("no key"))?,
+            signature: signature.ok_or(malformed("no sig"))?,
+        })
+    }
+}
+
+/// The next `name=value` of a list, and what follows it.
+fn parameter(list: &str) -> Result<Option<(&str, String, &str)>, AuthenticationError> {
+    let list = list.trim_start_matches([' ', '\t', ',']);
+    if list.is_empty() {
+        return Ok(None);
+    }
+    let malformed = AuthenticationError::Malformed;
+    let (name, rest) = list.split_once('=').ok_or(malformed("a parameter without value"))?;
+    let (name, rest) = (name.trim_end(), rest.trim_start());
+    let Some(quoted) = rest.strip_prefix('"') else {
+        let end = rest.find(',').unwrap_or(rest.len());
+        return Ok(Some((name, rest[..end].trim_end().to_owned(), &rest[end..])));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => {
+                let rest = quoted[at + 1..].trim_start();
+                let ends = rest.is_empty() || rest.starts_with(',');
+                return ends.then_some(Some((name, value, rest))).ok_or(malformed("text after a quoted value"));
+            }
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            _ => value.push(character),
+        }
+    }
+    Err(malformed("a quote that does not end"))
+}
+
+/// The object that is signed.
+pub(crate) fn object(
+    request: Signed<'_>,
+    origin: &str,
+    destination: &ServerName,
+) -> Result<CanonicalJsonObject, serde_json::Error> {
+    let text = |value: &str| CanonicalJsonValue::String(value.to_owned());
+    let mut object = CanonicalJsonObject::from([
+        ("method".to_owned(), text(request.method)),
+        ("uri".to_owned(), text(request.target)),
+        ("origin".to_owned(), text(origin)),
+        ("destination".to_owned(), text(destination.as_str())),
+    ]);
+    if !request.body.is_empty() {
+        object.insert("content".to_owned(), serde_json::from_slice(request.body)?);
+    }
+    Ok(object)
+}
+
+/// The `Authorization` header for a request to `destination`.
+pub(crate) fn sign(key: &ServerKey, destination: &ServerName, request: Signed<'_>) -> Result<HeaderValue, EventError> {
+    let malformed = |what: String| EventError::Malformed(what);
+    let origin = key.server().as_str();
+    let mut object = object(request, origin, destination).map_err(|error| malformed(error.to_string()))?;
+    key.sign_json(&mut object)?;
+    let (id, signature) = signature_of(&object, origin).ok_or_else(|| malformed("no signature".into()))?;
+    let header = format!(r#"X-Matrix origin="{origin}",destination="{destination}",key="{id}",sig="{signature}""#);
+    HeaderValue::try_from(header).map_err(|error| malformed(error.to_string()))
+}
+
+fn signature_of<'a>(object: &'a CanonicalJsonObject, origin: &str) -> Option<(&'a str, &'a str)> {
+    let (id, signature) = object.get("signatures")?.as_object()?.get(origin)?.as_object()?.iter().next()?;
+    Some((id, signature.as_str()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ruma::{owned_server_name, server_name};
+
+    fn parse(header: &'static str) -> Result<Credentials, AuthenticationError> {
+        Credentials::parse(&HeaderValue::from_static(header))
+    }
+
+    #[test]
+    fn headers_of_every_kind_of_server_are_read() {
+        let expected = Credentials {
+            origin: owned_server_name!("a.example:80"),
+            destination: Some("b.example".into()),
+            key: "ed25519:k".into(),
+            signature: "ab+/".into(),
+        };
+        for header in [
+            r#"X-Matrix origin="a.example:80",destination="b.example",key="ed25519:k",sig="ab+/""#,
+            "X-Matrix origin=a.example:80,destination=b.example,key=ed25519:k,sig=ab+/",
+            "x-matrix   Origin = \"a.example:80\" ,\t sig=\"ab+/\" , KEY=\"ed25519:\\k\",destination=b.example, other=\"x,y\"",
+        ] {
+            assert_eq!(parse(header).expect(header), expected, "{header}");
+        }
+        assert_eq!(parse("X-Matrix origin=a,key=k,sig=s").expect("old servers").destination, None);
+    }
+
+    #[test]
+    fn other_headers_are_refused() {
+        for header in [
+            "Bearer x",
+            "X-Matrix",
+            "X-Matrix origin=a,key=k",
+            "X-Matrix origin=a,origin=b,key=k,sig=s",
+            "X-Matrix origin=\"a,key=k,sig=s",
+            "X-Matrix origin=\"a\"b,key=k,sig=s",
+            "X-Matrix origin=a b/,key=k,sig=s",
+            "X-Matrix nonsense",
+        ] {
+            assert!(parse(header).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_signed_can_be_verified() {
+        let key = ServerKey::from_seed(owned_server_name!("a.example"), &[1; 32], "k").expect("a key");
+        let request = Signed { method: "PUT", target: "/_matrix/x?y=1", body: br#"{"b":1,"a":"\u00e9"}"# };
+        let header = sign(&key, server_name!("b.example"), request).expect("signed");
+        let read = Credentials::parse(&header).expect("a header");
+        assert_eq!((read.origin.as_str(), read.destination.as_deref()), ("a.example", Some("b.example")));
+        assert_eq!(read.key, "ed25519:k");
+        assert!(sign(&key, server_name!("b.example"), Signed { body: b"{\"a\":1.5}", ..request }).is_err());
+    }
+}

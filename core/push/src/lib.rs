@@ -1,0 +1,1 @@
+//! Notifications: evaluation, pushers, application services.

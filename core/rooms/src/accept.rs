@@ -1,0 +1,228 @@
+//! Events of other servers: whether they may be believed, and their place in the graph (spec, server-server API, "Checks
+//! performed on receipt of a PDU"). Form, signatures and hash were checked before.
+
+use lyceum_events::{Event, auth_types_of, authorize_by_auth_events, authorize_by_state};
+use ruma::{
+    EventId, OwnedEventId, RoomId, ServerName,
+    events::{StateEventType, TimelineEventType},
+};
+use std::sync::Arc;
+
+use crate::{
+    Known, Place, Result, RoomError, RoomState, Rooms, StateKey,
+    forks::StateAt,
+    known::Around,
+    record::Aside,
+    write::{WRITE_TRIES, Writing, change_of},
+};
+
+/// What became of an event of another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It was here already.
+    Known(Place),
+    /// It is in the timeline.
+    Accepted,
+    /// It is in the graph, but clients are not shown it: the current state would not have permitted it.
+    SoftFailed,
+    /// It is refused.
+    Rejected(String),
+    /// It cannot be judged before these are here.
+    Missing {
+        /// Events that permit it.
+        auth: Vec<OwnedEventId>,
+        /// Events before it, or the state after them.
+        prev: Vec<OwnedEventId>,
+    },
+}
+
+/// An event that another one names, if this server has it.
+type MaybeKnown = Option<Arc<Known>>;
+
+impl Rooms {
+    /// Judges an event of another server and gives it its place.
+    pub async fn accept(&self, event: &Event) -> Result<Acceptance> {
+        self.accept_with(event, None).await
+    }
+
+    /// Judges an event of another server before which the state was this, as another server said. The events of the
+    /// state must be here.
+    pub async fn accept_at(&self, event: &Event, state: &[OwnedEventId]) -> Result<Acceptance> {
+        self.accept_with(event, Some(state)).await
+    }
+
+    async fn accept_with(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
+        for tries in 1.. {
+            match self.try_accept(event, state).await {
+                Err(RoomError::Busy) if tries < WRITE_TRIES => {}
+                done => return done,
+            }
+        }
+        Err(RoomError::Busy)
+    }
+
+    async fn try_accept(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
+        let mut writing = self.write(event.room()).await?;
+        let here = writing.find(std::slice::from_ref(event.id())).await?.pop().flatten();
+        if let Some(known) = here.as_ref().filter(|known| *known.place() != Place::Outlier) {
+            return Ok(Acceptance::Known(known.place().clone()));
+        }
+        let (auth, prev) = (writing.find(event.auth()).await?, writing.find(event.prev()).await?);
+        let missing = missing(event, (&auth, &prev), state.is_some());
+        if let Some(missing) = missing {
+            return Ok(missing);
+        }
+        let auth: Vec<_> = auth.into_iter().flatten().collect();
+        let before = match state {
+            Some(ids) => writing.given_state(ids).await?,
+            None => writing.state_after_all(&prev).await?,
+        };
+        let judged = writing.judge_received(event, &auth, &before.state).await?;
+        if here.is_some() {
+            writing.leave_outliers(event.id());
+        }
+        match &judged {
+            Acceptance::Accepted => writing.record_received(event, before).await?,
+            Acceptance::SoftFailed => writing.put_aside(event, before, Place::SoftFailed),
+            Acceptance::Rejected(why) => writing.put_aside(event, before, Place::Rejected(why.clone())),
+            Acceptance::Known(_) | Acceptance::Missing { .. } => return Ok(judged),
+        }
+        writing.queue().durable().await?;
+        Ok(judged)
+    }
+
+    /// Whether a server may take part in a room by its server ACL.
+    pub async fn server_allowed(&self, room: &RoomId, server: &ServerName) -> Result<bool> {
+        let snapshot = self.snapshot(room).await?;
+        Ok(snapshot.facts().server_acl.as_ref().is_none_or(|acl| acl.is_allowed(server)))
+    }
+
+    /// Where a room's graph ends here.
+    pub async fn ends(&self, room: &RoomId) -> Result<Vec<OwnedEventId>> {
+        Ok(self.write(room).await?.prev_events())
+    }
+}
+
+fn missing(event: &Event, (auth, prev): (&[MaybeKnown], &[MaybeKnown]), state_is_given: bool) -> Option<Acceptance> {
+    let absent = |ids: &[OwnedEventId], found: &[Option<Arc<Known>>], fits: &dyn Fn(&Known) -> bool| -> Vec<_> {
+        let absent = ids.iter().zip(found).filter(|(_, known)| !known.as_ref().is_some_and(|known| fits(known)));
+        absent.map(|(id, _)| id.clone()).collect()
+    };
+    let auth = absent(event.auth(), auth, &|_| true);
+    let prev = match state_is_given {
+        true => Vec::new(),
+        false => absent(event.prev(), prev, &|known| known.after().is_some()),
+    };
+    (!auth.is_empty() || !prev.is_empty()).then_some(Acceptance::Missing { auth, prev })
+}
+
+impl Writing {
+    /// The state before an event that follows these.
+    async fn state_after_all(&mut self, prev: &[Option<Arc<Known>>]) -> Result<StateAt> {
+        let mut states = Vec::with_capacity(prev.len());
+        for group in prev.iter().flatten().filter_map(|known| known.after()) {
+            states.push(self.state_of(group).await?);
+        }
+        self.resolve(states).await
+    }
+
+    /// The state that another server says there was: what holds it are events that are here.
+    pub(crate) async fn given_state(&mut self, ids: &[OwnedEventId]) -> Result<StateAt> {
+        let mut state = RoomState::default();
+        for (id, known) in ids.iter().zip(self.find(ids).await?) {
+            let known = known.ok_or_else(|| RoomError::Damaged(format!("event {id} of a given state is not here")))?;
+            let of_room = known.event().room() == self.room.id && !known.event().is_rejected();
+            if let Some(change) = change_of(known.event()).filter(|_| of_room) {
+                state.apply(&change);
+            }
+        }
+        let current = self.current();
+        let changes = current.state.changes_to(&state);
+        Ok(self.state_after(&current, changes))
+    }
+
+    /// Checks 4 to 6 of the specification's.
+    async fn judge_received(&self, event: &Event, auth: &[Arc<Known>], before: &RoomState) -> Result<Acceptance> {
+        let rules = self.rules();
+        let create = self.snapshot().kept(&StateEventType::RoomCreate).cloned();
+        let auth: Vec<_> = auth.iter().map(|known| known.event().clone()).collect();
+        let by_id = |id: &EventId| auth.iter().chain(&create).find(|one| one.id() == id).cloned();
+        if let Err(denied) = authorize_by_auth_events(event, &rules, by_id) {
+            return Ok(Acceptance::Rejected(denied.0));
+        }
+        if let Err(denied) = authorize_by_state(event, &rules, among(&auth, create.as_ref())) {
+            return Ok(Acceptance::Rejected(denied.0));
+        }
+        let mut keys: Vec<StateKey> = auth_types_of(event, &rules);
+        keys.push((StateEventType::RoomCreate, String::new()));
+        let then = self.events_of(before, &keys).await?;
+        if let Err(denied) = authorize_by_state(event, &rules, among(&then, None)) {
+            return Ok(Acceptance::Rejected(denied.0));
+        }
+        let now = self.events_of(self.snapshot().state(), &keys).await?;
+        Ok(match authorize_by_state(event, &rules, among(&now, None)) {
+            Ok(()) => Acceptance::Accepted,
+            Err(_) => Acceptance::SoftFailed,
+        })
+    }
+
+    /// Gives an accepted event its place, and the room the state that follows.
+    async fn record_received(&mut self, event: &Event, before: StateAt) -> Result<()> {
+        let change = change_of(event);
+        let replaces = change.as_ref().and_then(|change| before.state.get(&change.key.0, &change.key.1));
+        let replaces = replaces.map(ToOwned::to_owned);
+        let before_group = before.group;
+        let after = match change {
+            Some(change) => self.state_after(&before, vec![change]),
+            None => before,
+        };
+        // It may hold state that is resolved below.
+        self.arriving = Some(event.clone());
+        let current = self.new_ends(event, &after).await?;
+        let around = Around {
+            before: before_group,
+            after: after.group,
+            current: current.group.filter(|group| Some(*group) != after.group),
+            replaces,
+        };
+        let changes = self.snapshot().state().changes_to(&current.state);
+        self.become_current(event, around, changes, current).await
+    }
+
+    /// The ends of the graph once an event is in it, and the state that they make together.
+    async fn new_ends(&mut self, event: &Event, after: &StateAt) -> Result<StateAt> {
+        self.add_end(event, after.group);
+        let ends: Vec<_> = self.stored_mut().extremities.iter().map(|end| end.after).collect();
+        if ends.len() == 1 {
+            return Ok(after.clone());
+        }
+        let mut states = Vec::with_capacity(ends.len());
+        for group in ends.into_iter().flatten() {
+            states.push(if Some(group) == after.group { after.clone() } else { self.state_of(group).await? });
+        }
+        self.resolve(states).await
+    }
+
+    /// An event that clients are not shown: kept for the sake of those that follow it.
+    fn put_aside(&mut self, event: &Event, before: StateAt, place: Place) {
+        let before_group = before.group;
+        // A refused event changes nothing; a soft-failed one is part of its branch.
+        let after = match (&place, change_of(event)) {
+            (Place::SoftFailed, Some(change)) => self.state_after(&before, vec![change]).group,
+            _ => before_group,
+        };
+        let around = Around { before: before_group, after, current: None, replaces: None };
+        self.aside.push(Aside { event: event.clone(), place, around });
+    }
+}
+
+/// Looks state up among some events.
+pub(crate) fn among<'a>(
+    events: &'a [Event],
+    create: Option<&'a Event>,
+) -> impl Fn(&StateEventType, &str) -> Option<Event> + 'a {
+    move |kind, state_key| {
+        let kind = TimelineEventType::from(kind.to_string());
+        events.iter().chain(create).find(|one| one.is_state(&kind, state_key)).cloned()
+    }
+}

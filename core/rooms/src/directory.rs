@@ -1,0 +1,74 @@
+//! The directory: the rooms that are listed, looked through by words and kinds, the largest first.
+
+use ruma::{OwnedRoomId, directory::RoomTypeFilter, room::RoomSummary};
+
+use crate::{Result, RoomError, Rooms, tables::LISTED};
+
+/// Rooms that the directory lists at most.
+const LISTED_MAX: usize = 10_000;
+/// Rooms on one page at most.
+const PAGE_ROOMS_MAX: usize = 500;
+
+/// What somebody looks for in the directory.
+#[derive(Debug, Clone, Default)]
+pub struct DirectoryQuery {
+    /// Words in name, topic or alias.
+    pub term: Option<String>,
+    /// Kinds of rooms; empty: all.
+    pub kinds: Vec<RoomTypeFilter>,
+    /// How many rooms were seen on the pages before.
+    pub skip: usize,
+    /// Rooms wanted on this page.
+    pub limit: Option<usize>,
+}
+
+/// A page of the directory.
+#[derive(Debug, Clone)]
+pub struct DirectoryPage {
+    /// The rooms.
+    pub rooms: Vec<RoomSummary>,
+    /// How many rooms there are on all pages.
+    pub total: usize,
+    /// How many rooms come before the next page, if there is one.
+    pub next: Option<usize>,
+    /// How many rooms come before the page before, if there is one.
+    pub previous: Option<usize>,
+}
+
+impl Rooms {
+    /// A page of the directory.
+    pub async fn directory(&self, query: &DirectoryQuery) -> Result<DirectoryPage> {
+        let mut found = Vec::new();
+        for (room, ()) in self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await? {
+            let Ok(room) = OwnedRoomId::try_from(room) else { continue };
+            match self.snapshot(&room).await {
+                Ok(snapshot) if snapshot.joined_count() > 0 => found.push(snapshot.summary()),
+                Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let term = query.term.as_deref().map(str::to_lowercase).filter(|term| !term.is_empty());
+        found.retain(|room| is_of_kind(room, &query.kinds) && term.as_deref().is_none_or(|term| names(room, term)));
+        found.sort_by(|a, b| (b.num_joined_members, &a.room_id).cmp(&(a.num_joined_members, &b.room_id)));
+        let total = found.len();
+        let limit = query.limit.unwrap_or(PAGE_ROOMS_MAX).clamp(1, PAGE_ROOMS_MAX);
+        let end = query.skip.saturating_add(limit);
+        Ok(DirectoryPage {
+            rooms: found.into_iter().skip(query.skip).take(limit).collect(),
+            next: (end < total).then_some(end),
+            previous: (query.skip > 0).then(|| query.skip.saturating_sub(limit)),
+            total,
+        })
+    }
+}
+
+fn is_of_kind(room: &RoomSummary, kinds: &[RoomTypeFilter]) -> bool {
+    let kind = room.room_type.as_ref().map(ToString::to_string);
+    kinds.is_empty() || kinds.iter().any(|wanted| wanted.as_str() == kind.as_deref())
+}
+
+fn names(room: &RoomSummary, term: &str) -> bool {
+    let alias = room.canonical_alias.as_ref().map(|alias| alias.as_str());
+    let texts = [room.name.as_deref(), room.topic.as_deref(), alias];
+    texts.into_iter().flatten().any(|text| text.to_lowercase().contains(term))
+}

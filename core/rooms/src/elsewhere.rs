@@ -1,0 +1,118 @@
+//! Memberships of rooms that this server is not in: invites and knocks, with what was told of the room.
+
+use lyceum_events::{Event, sign};
+use lyceum_storage::{Batch, Subject};
+use ruma::{RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
+
+use crate::{
+    Act, Membership, Result, RoomError, Rooms,
+    client_form::stripped_form,
+    members::MembershipRow,
+    tables::{MEMBERSHIP_LOG, MEMBERSHIPS, STRIPPED},
+    write::{bad, membership_of},
+};
+
+/// Stripped state events that come with an invite or a knock at most.
+const STRIPPED_MAX: usize = 100;
+/// The bytes of all of them.
+const STRIPPED_BYTES_MAX: usize = 256 * 1024;
+
+impl Rooms {
+    /// Takes an invite of another server for a person of this one, and signs it.
+    pub async fn take_invite(
+        &self,
+        origin: &ServerName,
+        version: &RoomVersionId,
+        event: Event,
+        stripped: Vec<String>,
+    ) -> Result<Event> {
+        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let invitee = invitee_of(&event).ok_or_else(|| RoomError::Bad("this is not an invite".to_owned()))?;
+        if !self.is_local(&invitee) || event.sender().server_name() != origin {
+            return Err(RoomError::forbidden("the invite is not from one of your people to one of ours"));
+        }
+        if !self.0.people.takes_invite(&invitee, event.sender()).await {
+            return Err(RoomError::InviteBlocked);
+        }
+        let signed = sign(event.object(), &rules, &self.0.key).map_err(bad)?;
+        match self.snapshot(event.room()).await {
+            Ok(snapshot) if snapshot.is_local() => {
+                // The room is here: the invite comes again through it, and is judged there.
+                if !self.server_allowed(event.room(), origin).await? {
+                    return Err(RoomError::forbidden("the room's server ACL keeps your server out"));
+                }
+                self.judge(event.sender(), &Act::Invite { room: &snapshot, invitee }).await?;
+                return Ok(signed);
+            }
+            Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.remember_outside(&invitee, &signed, stripped).await?;
+        Ok(signed)
+    }
+
+    /// Remembers how a person stands to a room that this server is not in: asked in, knocking, or no longer so.
+    pub async fn remember_outside(&self, user: &UserId, event: &Event, mut stripped: Vec<String>) -> Result<()> {
+        stripped.truncate(STRIPPED_MAX);
+        let mut bytes = 0;
+        stripped.retain(|one| {
+            bytes += one.len();
+            bytes <= STRIPPED_BYTES_MAX
+        });
+        stripped.push(stripped_form(event).get().to_owned());
+        let (room, user) = (event.room().to_string(), user.to_string());
+        let mut batch = Batch::new();
+        batch.touch(Subject::user(&user));
+        match membership_of(event) {
+            Membership::Invite | Membership::Knock => batch.put(&STRIPPED, (user.as_str(), room.as_str()), &stripped),
+            _ => batch.delete(&STRIPPED, (user.as_str(), room.as_str())),
+        };
+        let written = event.clone();
+        let key = (user.clone(), room);
+        batch.at_position(move |position, writes| {
+            let (user, room) = &key;
+            let row = MembershipRow::of(&written, position.0).stored();
+            writes.put(&MEMBERSHIPS, (user.as_str(), room.as_str()), &row);
+            writes.put(&MEMBERSHIP_LOG, (user.as_str(), position.0), room);
+        });
+        let (shared, event) = (self.0.clone(), event.clone());
+        batch.after_commit(move |position| {
+            if let Ok(user) = <&UserId>::try_from(user.as_str()) {
+                shared.memberships.changed(user, MembershipRow::of(&event, position.0));
+            }
+        });
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
+    /// Makes a person's standing to a room that this server is not in `leave`, when no other server could be told.
+    pub async fn leave_outside(&self, user: &UserId, room: &RoomId) -> Result<()> {
+        let Some(row) = self.membership(user, room).await? else { return Ok(()) };
+        let mut left = row.stored();
+        left.membership = Membership::Leave;
+        let key = (user.to_string(), room.to_string());
+        let mut batch = Batch::new();
+        batch.touch(Subject::user(user)).delete(&STRIPPED, (user.as_str(), room.as_str()));
+        batch.at_position(move |position, writes| {
+            let (user, room) = &key;
+            left.position = position.0;
+            writes.put(&MEMBERSHIPS, (user.as_str(), room.as_str()), &left);
+            writes.put(&MEMBERSHIP_LOG, (user.as_str(), position.0), room);
+        });
+        let (shared, user) = (self.0.clone(), user.to_owned());
+        batch.after_commit(move |_| shared.memberships.drop_user(&user));
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
+    /// The server to ask about a room that a person was asked into or knocks on: the one that spoke of it.
+    pub async fn server_of_invite(&self, user: &UserId, room: &RoomId) -> Result<Option<ruma::OwnedServerName>> {
+        let row = self.membership(user, room).await?;
+        Ok(row.filter(|row| row.membership != Membership::Join).map(|row| row.sender.server_name().to_owned()))
+    }
+}
+
+fn invitee_of(event: &Event) -> Option<ruma::OwnedUserId> {
+    let is_invite = *event.kind() == TimelineEventType::RoomMember && membership_of(event) == Membership::Invite;
+    UserId::parse(event.state_key()?).ok().filter(|_| is_invite)
+}

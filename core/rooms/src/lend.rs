@@ -1,0 +1,252 @@
+//! Lending a hand to servers that are not in a room: templates for joining, leaving and knocking, and taking up the events
+//! that they make of them.
+
+use lyceum_events::{Draft, Event, Placing, build, sign, template};
+use ruma::{
+    CanonicalJsonObject, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
+    events::{StateEventType, TimelineEventType},
+};
+use serde_json::value::RawValue;
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    Acceptance, Act, Known, MemberProfile, Membership, Result, RoomError, Rooms, Sender, Snapshot,
+    client_form::stripped_form,
+    membership_acts::{Authorising, member_content},
+    write::{Writing, bad, membership_of},
+};
+
+/// People whose memberships come with a state without members: enough to name the room.
+const HEROES: usize = 5;
+
+/// A template of a membership event.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// The room's version.
+    pub version: RoomVersionId,
+    /// The event, neither hashed nor signed.
+    pub event: CanonicalJsonObject,
+}
+
+/// What a server is told that has joined a room.
+#[derive(Debug, Clone)]
+pub struct JoinedState {
+    /// The join, if this server signed it too.
+    pub event: Option<Event>,
+    /// The state before it.
+    pub state: Vec<Arc<Known>>,
+    /// What permits that.
+    pub auth_chain: Vec<Arc<Known>>,
+    /// Whether most members were left out, as was asked.
+    pub members_omitted: bool,
+    /// The servers in the room, told when members were left out.
+    pub servers: Vec<OwnedServerName>,
+}
+
+impl Rooms {
+    /// A template for somebody of another server to join, leave or knock.
+    pub async fn lend_template(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        membership: Membership,
+        versions: &[RoomVersionId],
+    ) -> Result<Template> {
+        let writing = self.write(room).await?;
+        let snapshot = writing.snapshot().clone();
+        self.check_lending(&snapshot, user.server_name()).await?;
+        if membership != Membership::Leave && !versions.contains(snapshot.version()) {
+            return Err(RoomError::IncompatibleVersion(snapshot.version().to_string()));
+        }
+        let mut content = member_content(membership, &MemberProfile::default());
+        if membership == Membership::Join {
+            match self.authorising_user(&snapshot, user).await? {
+                Authorising::NotNeeded => {}
+                Authorising::By(by) => {
+                    content.insert("join_authorised_via_users_server".to_owned(), by.to_string().into());
+                }
+                Authorising::Nobody => return Err(RoomError::UnableToAuthorizeJoin),
+            }
+        }
+        let draft = Draft::state(TimelineEventType::RoomMember, user.as_str(), content);
+        let event = writing.lend(user, draft).await?;
+        Ok(Template { version: snapshot.version().clone(), event })
+    }
+
+    /// A server may be helped into a room that this one is in, if the room does not keep it out.
+    async fn check_lending(&self, snapshot: &Snapshot, server: &ServerName) -> Result<()> {
+        if !snapshot.is_local() {
+            return Err(RoomError::UnknownRoom(snapshot.room_id().clone()));
+        }
+        if !self.server_allowed(snapshot.room_id(), server).await? {
+            return Err(RoomError::forbidden("the room's server ACL keeps your server out"));
+        }
+        Ok(())
+    }
+
+    /// Takes up a membership event that another server made of a template.
+    async fn take_up(&self, origin: &ServerName, event: &Event, membership: Membership) -> Result<Arc<Known>> {
+        let about_sender = *event.kind() == TimelineEventType::RoomMember
+            && event.state_key() == Some(event.sender().as_str())
+            && event.sender().server_name() == origin;
+        if !about_sender || membership_of(event) != membership {
+            return Err(RoomError::Bad(format!("this is not a {} of one of your people", membership.as_str())));
+        }
+        let snapshot = self.snapshot(event.room()).await?;
+        self.check_lending(&snapshot, origin).await?;
+        let (room, room_id) = (Some(&*snapshot), snapshot.room_id().clone());
+        match membership {
+            Membership::Join if !snapshot.is_joined(event.sender()) => {
+                self.judge(event.sender(), &Act::Join { room, room_id }).await?;
+            }
+            Membership::Knock => self.judge(event.sender(), &Act::Knock { room, room_id }).await?,
+            _ => {}
+        }
+        match self.accept(event).await? {
+            Acceptance::Accepted | Acceptance::Known(crate::Place::Timeline(_)) => self.must_know(event.id()).await,
+            Acceptance::Rejected(why) => Err(RoomError::Forbidden(why)),
+            Acceptance::SoftFailed => Err(RoomError::forbidden("the room does not permit that now")),
+            Acceptance::Known(_) => Err(RoomError::forbidden("this event was refused before")),
+            Acceptance::Missing { .. } => {
+                Err(RoomError::Bad("the event stands on others that are not here".to_owned()))
+            }
+        }
+    }
+
+    /// Takes up a join, and tells what the joined server has to know.
+    pub async fn take_up_join(&self, origin: &ServerName, event: Event, omit_members: bool) -> Result<JoinedState> {
+        let (event, signed) = self.countersign(event).await?;
+        let known = self.take_up(origin, &event, Membership::Join).await?;
+        let state = match known.before() {
+            Some(group) => self.state_of_group(event.room(), group).await?,
+            None => return Err(RoomError::Damaged("a join without a state before it".to_owned())),
+        };
+        let told: Vec<_> = match omit_members {
+            false => state.event_ids().cloned().collect(),
+            true => {
+                let heroes = state.members().filter(|(_, member)| member.membership.is_in_or_invited()).take(HEROES);
+                let own = state.member(event.sender()).map(|member| &member.event_id);
+                let members = heroes.map(|(_, member)| &member.event_id).chain(own);
+                let mut seen = HashSet::new();
+                let ids = state.rest().map(|(_, id)| id).chain(members);
+                ids.filter(|id| seen.insert((*id).clone())).cloned().collect()
+            }
+        };
+        let servers = if omit_members { self.servers_in(event.room()).await? } else { Vec::new() };
+        let own_chain = std::iter::once(event.id().clone());
+        let auth_chain = self.auth_chain(told.iter().cloned().chain(own_chain)).await?;
+        Ok(JoinedState {
+            event: signed.then_some(event),
+            state: self.must_know_all(told.iter()).await?,
+            auth_chain,
+            members_omitted: omit_members,
+            servers,
+        })
+    }
+
+    /// Signs a join to a restricted room for which somebody of this server vouches.
+    async fn countersign(&self, event: Event) -> Result<(Event, bool)> {
+        #[derive(serde::Deserialize)]
+        struct Content {
+            join_authorised_via_users_server: Option<ruma::OwnedUserId>,
+        }
+        let by = event.content_as::<Content>().and_then(|content| content.join_authorised_via_users_server);
+        let Some(by) = by.filter(|by| self.is_local(by)) else { return Ok((event, false)) };
+        let snapshot = self.snapshot(event.room()).await?;
+        if let Authorising::Nobody = self.authorising_user(&snapshot, event.sender()).await? {
+            return Err(RoomError::UnableToGrantJoin(format!("{by} cannot vouch for that join")));
+        }
+        let signed = sign(event.object(), snapshot.rules(), &self.0.key).map_err(bad)?;
+        Ok((signed, true))
+    }
+
+    /// Takes up a leave.
+    pub async fn take_up_leave(&self, origin: &ServerName, event: &Event) -> Result<()> {
+        self.take_up(origin, event, Membership::Leave).await.map(drop)
+    }
+
+    /// Takes up a knock, and tells what somebody knocking may see of the room.
+    pub async fn take_up_knock(&self, origin: &ServerName, event: &Event) -> Result<Vec<Box<RawValue>>> {
+        self.take_up(origin, event, Membership::Knock).await?;
+        Ok(self.stripped(&*self.snapshot(event.room()).await?))
+    }
+
+    /// What somebody asked in may see of a room.
+    pub fn stripped(&self, snapshot: &Snapshot) -> Vec<Box<RawValue>> {
+        const TOLD: [StateEventType; 8] = [
+            StateEventType::RoomCreate,
+            StateEventType::RoomName,
+            StateEventType::RoomAvatar,
+            StateEventType::RoomTopic,
+            StateEventType::RoomJoinRules,
+            StateEventType::RoomCanonicalAlias,
+            StateEventType::RoomEncryption,
+            StateEventType::RoomHistoryVisibility,
+        ];
+        TOLD.iter().filter_map(|kind| snapshot.kept(kind)).map(stripped_form).collect()
+    }
+}
+
+impl Writing {
+    /// A draft at its place in the graph, as a template for another server; permitted as things stand.
+    async fn lend(&self, user: &UserId, draft: Draft) -> Result<CanonicalJsonObject> {
+        let auth = self.auth_events(&draft, user).await?;
+        let local_id = self.rooms.letters(18);
+        let placing = Placing {
+            room_id: Some(&self.room.id),
+            sender: user,
+            ts: self.rooms.0.clock.now(),
+            prev_events: self.prev_events(),
+            auth_events: auth.iter().map(|event| event.id().clone()).collect(),
+            depth: self.next_depth(),
+            local_id: &local_id,
+        };
+        // Built once with our own signature, which is thrown away, to see whether the room would take it.
+        let trial = build(draft.clone(), &placing, &self.rules(), &self.rooms.0.key).map_err(bad)?;
+        self.authorize(&trial, &auth)?;
+        Ok(template(draft, &placing, &self.rules()))
+    }
+}
+
+/// An invite that is to be signed by the invited person's server.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    /// The event, signed by this server.
+    pub event: Event,
+    /// The room's version.
+    pub version: RoomVersionId,
+    /// What the invited person may see of the room.
+    pub stripped: Vec<Box<RawValue>>,
+}
+
+impl Rooms {
+    /// Makes an invite to somebody of another server. It is nothing before that server has signed it.
+    pub async fn write_invitation(
+        &self,
+        inviter: &UserId,
+        room: &RoomId,
+        invitee: &UserId,
+        reason: Option<&str>,
+        is_direct: bool,
+    ) -> Result<Invitation> {
+        let mut draft = self.invite_draft(invitee, reason).await;
+        if is_direct {
+            draft.content.insert("is_direct".to_owned(), true.into());
+        }
+        let writing = self.write(room).await.map_err(crate::send::unknown_is_forbidden)?;
+        let sender = Sender::of(inviter);
+        writing.ask_judge(sender, &draft).await?;
+        if !self.server_allowed(room, invitee.server_name()).await? {
+            return Err(RoomError::forbidden("the room's server ACL keeps that server out"));
+        }
+        let auth = writing.auth_events(&draft, inviter).await?;
+        let event = writing.compose(sender, draft, &auth)?;
+        writing.authorize(&event, &auth)?;
+        let snapshot = writing.snapshot().clone();
+        let mut stripped = self.stripped(&snapshot);
+        if let Some(member) = snapshot.member(inviter) {
+            stripped.push(self.must_know(&member.event_id).await?.stripped_form());
+        }
+        Ok(Invitation { event, version: snapshot.version().clone(), stripped })
+    }
+}

@@ -1,0 +1,108 @@
+//! The room graph: the only writer of events.
+//!
+//! Everything about rooms is read from [`Rooms`], and everything that happens in one goes through it: facts are read,
+//! plain functions decide, one batch is written. In reading order:
+//!
+//! * `state`, `groups`: the state of a room at one moment, and all of them on disk as skip deltas.
+//! * `facts`, `snapshot`: what a state says, parsed; a room at one moment.
+//! * `known`, `client_form`: an event with what this server knows about it; the form clients see.
+//! * `room`, `rooms`: rooms in memory, the handle.
+//! * `write`, `record`, `redact`: one batch for everything an act implies.
+//! * `send`, `create`, `membership_acts`, `aliases`: the acts.
+//! * `timeline`, `members`, `visibility`: reading, and who may read what.
+//! * `receipts`: how far people have read.
+//!
+//! Invariants: an event id never changes its content except by redaction. A live event's order is the stream position of
+//! its commit, a backfilled one's is negative. What readers see is durable. Nothing here opens a socket.
+
+mod error;
+mod membership;
+mod tables;
+
+mod facts;
+mod groups;
+mod snapshot;
+mod state;
+
+mod client_form;
+mod known;
+mod relation;
+
+mod forks;
+mod judge;
+mod people;
+mod reading;
+mod record;
+mod redact;
+mod room;
+mod rooms;
+mod write;
+
+mod accept;
+mod aliases;
+mod create;
+mod create_levels;
+mod elsewhere;
+mod import;
+mod lend;
+mod membership_acts;
+mod reports;
+mod send;
+mod upgrade;
+
+mod bundle;
+mod by_time;
+mod check;
+mod directory;
+mod hierarchy;
+mod history;
+mod members;
+mod peek;
+mod present;
+mod relating;
+mod serve;
+mod state_read;
+mod summary;
+mod timeline;
+mod visibility;
+
+pub mod receipts;
+pub mod typing;
+
+pub use accept::Acceptance;
+pub use check::{Checked, KeptKeys};
+pub use client_form::{Looker, Unsigned, stripped_form};
+pub use create::{Created, InitialState, NewRoom, Preset};
+pub use directory::{DirectoryPage, DirectoryQuery};
+pub use error::{Result, RoomError};
+pub use facts::Facts;
+pub use hierarchy::{SpacePage, SpaceRoom, Walk};
+pub use history::Around;
+pub use import::{Imported, RemoteJoin};
+pub use judge::{Act, CreateFacts, Judge, Lenient, Verdict};
+pub use known::Known;
+pub use lend::{Invitation, JoinedState, Template};
+pub use members::{Members, MembershipRow};
+pub use membership::Membership;
+pub use membership_acts::{Joining, Outcome};
+pub use people::{MemberProfile, Nameless, People};
+pub use reading::MAIN_THREAD;
+pub use relating::{RECURSION_MAX, Relating};
+pub use relation::Relation;
+pub use reports::Report;
+pub use rooms::{Rooms, RoomsConfig, RoomsParts};
+pub use serve::{BACKFILL_MAX, MISSING_EVENTS_MAX};
+pub use snapshot::Snapshot;
+pub use state::{Change, Member, RoomState, StateKey, state_type};
+pub use summary::Asker;
+pub use tables::Place;
+pub use timeline::{Direction, Page, TimelineToken};
+pub use visibility::Visibility;
+pub use write::{Sender, Transaction};
+
+#[cfg(test)]
+mod federation_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

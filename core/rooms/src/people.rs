@@ -1,0 +1,63 @@
+//! What rooms need to know of people: how they want to be called and look.
+
+use lyceum_accounts::{Accounts, InviteVerdict};
+use ruma::{CanonicalJsonObject, UserId};
+
+/// How a person is shown in a room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberProfile {
+    /// The display name.
+    pub displayname: Option<String>,
+    /// The picture.
+    pub avatar_url: Option<String>,
+}
+
+impl MemberProfile {
+    /// Puts it into the content of a membership event.
+    pub(crate) fn put_into(&self, content: &mut CanonicalJsonObject) {
+        if let Some(name) = &self.displayname {
+            content.insert("displayname".to_owned(), name.clone().into());
+        }
+        if let Some(url) = &self.avatar_url {
+            content.insert("avatar_url".to_owned(), url.clone().into());
+        }
+    }
+}
+
+/// Knows this server's people.
+#[async_trait::async_trait]
+pub trait People: Send + Sync + 'static {
+    /// How a person of this server is shown; nothing for others.
+    async fn profile(&self, user: &UserId) -> MemberProfile;
+
+    /// Whether a person of this server lets somebody ask them into rooms.
+    async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool;
+}
+
+#[async_trait::async_trait]
+impl People for Accounts {
+    async fn profile(&self, user: &UserId) -> MemberProfile {
+        // Whoever has no account here has no profile here: that is no failure of the act.
+        let profile = self.member_profile(user).await.unwrap_or_default();
+        MemberProfile { displayname: profile.display_name, avatar_url: profile.avatar_url }
+    }
+
+    async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool {
+        self.privacy(invitee).await.is_ok_and(|privacy| privacy.invite_from(inviter) != InviteVerdict::Block)
+    }
+}
+
+/// Nobody has a name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nameless;
+
+#[async_trait::async_trait]
+impl People for Nameless {
+    async fn profile(&self, _: &UserId) -> MemberProfile {
+        MemberProfile::default()
+    }
+
+    async fn takes_invite(&self, _: &UserId, _: &UserId) -> bool {
+        true
+    }
+}

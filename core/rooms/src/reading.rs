@@ -1,0 +1,60 @@
+//! Reading marks as people set them: checked against the room and the thread they name.
+
+use lyceum_storage::Position;
+use ruma::{EventId, RoomId, UserId, events::receipt::ReceiptThread};
+
+use crate::{
+    Known, Relation, Result, RoomError, Rooms,
+    receipts::{Receipt, ReceiptKind},
+};
+
+/// Relations followed from an event to the thread it is shown in, so that a loop of events ends.
+const RELATION_HOPS_MAX: usize = 8;
+/// The name of the part of a room outside threads.
+pub const MAIN_THREAD: &str = "main";
+
+impl Rooms {
+    /// Moves a person's receipt to an event. Answers the stream position if it moved.
+    pub async fn read(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        kind: ReceiptKind,
+        thread: ReceiptThread,
+        event: &EventId,
+    ) -> Result<Option<Position>> {
+        let snapshot = self.snapshot(room).await?;
+        if !snapshot.is_joined(user) {
+            return Err(RoomError::forbidden("You are not in this room"));
+        }
+        let known = self.known(event).await?.filter(|known| known.event().room() == room);
+        let known = known.ok_or_else(|| RoomError::UnknownEvent(event.to_owned()))?;
+        self.check_thread(&known, &thread).await?;
+        // Reading an event without a place in the timeline says nothing about what was read.
+        let Some(order) = known.order() else { return Ok(None) };
+        let receipt = Receipt { room, user, kind, thread, event, order, ts: self.0.clock.now() };
+        Ok(self.receipts().advance(&receipt).await?)
+    }
+
+    async fn check_thread(&self, known: &Known, thread: &ReceiptThread) -> Result<()> {
+        let ReceiptThread::Thread(root) = thread else { return Ok(()) };
+        if known.id() == root || self.thread_of(known).await? == root.as_str() {
+            return Ok(());
+        }
+        Err(RoomError::InvalidParam(format!("event {} is not in the thread {root}", known.id())))
+    }
+
+    /// The thread an event is shown in: its root's id, or `main`. What relates to an event otherwise (an edit, a reaction)
+    /// is shown where that one is.
+    pub async fn thread_of(&self, known: &Known) -> Result<String> {
+        let mut relation = Relation::of(known.event());
+        for _ in 0..RELATION_HOPS_MAX {
+            let Some(found) = relation else { break };
+            if found.rel_type == "m.thread" {
+                return Ok(found.event_id.to_string());
+            }
+            relation = self.known(&found.event_id).await?.and_then(|known| Relation::of(known.event()));
+        }
+        Ok(MAIN_THREAD.to_owned())
+    }
+}

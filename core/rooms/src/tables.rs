@@ -1,0 +1,243 @@
+//! What the room graph stores.
+
+use lyceum_storage::Table;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Membership,
+    groups::StoredGroup,
+    receipts::{MovedReceipt, ReceiptRow},
+    reports::Report,
+};
+
+/// `(room, order)`: the order of a live event is the position of its commit; of a backfilled one it is negative.
+pub(crate) const TIMELINE: Table<(String, i64), StoredEvent> = Table::new(
+    "r.timeline",
+    "every event with a place in a room's timeline; written by record and backfill, read by everything that pages; \
+     grows with the conversation, shortened by retention",
+);
+
+/// Events known without a place in the timeline.
+pub(crate) const OUTLIERS: Table<String, StoredEvent> = Table::new(
+    "r.outlier",
+    "auth and state events of joined rooms without a place in the timeline, rejected and soft-failed ones; bounded by \
+     the auth chains and states of the rooms this server is in",
+);
+
+/// Where an event is.
+pub(crate) const EVENTS: Table<String, StoredPlace> =
+    Table::new("r.event", "the place of every known event; one row for each row of r.timeline and r.outlier");
+
+/// The writing end of a room.
+pub(crate) const HEADS: Table<String, StoredHead> = Table::new(
+    "r.head",
+    "where a room's graph ends; rewritten by every event, and expected by it, which makes several writers safe; one \
+     row for each room",
+);
+
+/// `(room, group)`.
+pub(crate) const STATE_GROUPS: Table<(String, u64), StoredGroup> = Table::new(
+    "r.group",
+    "the states a room has been in, as differences; one row for each change of state, n log n changes for n rows",
+);
+
+/// `(user, device, endpoint and its path, transaction id)`: what a transaction id has led to.
+pub(crate) const TRANSACTIONS: Table<(String, String, String, String), StoredTransaction> = Table::new(
+    "r.txn",
+    "the event that a device's transaction id made, so that a repeated request makes no second one; one row for each \
+     event sent here, dropped with the device and by age",
+);
+
+/// `(user, room)`.
+pub(crate) const MEMBERSHIPS: Table<(String, String), StoredMembership> = Table::new(
+    "r.member",
+    "how each person stands to each room; rewritten by every membership event; one row for each person and room",
+);
+
+/// `(user, position)`: which room.
+pub(crate) const MEMBERSHIP_LOG: Table<(String, u64), String> = Table::new(
+    "r.memberlog",
+    "the changes of a local person's memberships in the order of the stream, for incremental syncs; one row for each \
+     membership event of a local person",
+);
+
+/// `(user, room)`: what an invited or knocking person may see of a room.
+pub(crate) const STRIPPED: Table<(String, String), Vec<String>> = Table::new(
+    "r.stripped",
+    "the stripped state that came with an invite to, or a knock on, a room of which this server has no state; gone \
+     with the membership",
+);
+
+/// Room, person, kind, thread.
+pub(crate) const RECEIPTS: Table<(String, String, u8, String), ReceiptRow> =
+    Table::new("r.receipts", "written when somebody reads, read by syncs; one row a person, kind and thread read in");
+
+/// Room, position.
+pub(crate) const RECEIPTS_MOVED: Table<(String, u64), MovedReceipt> =
+    Table::new("r.receipts_moved", "written with r.receipts, read by syncs and the federation sender; as many rows");
+
+/// `(event related to, how, order)`.
+pub(crate) const RELATIONS: Table<(String, String, i64), StoredRelation> = Table::new(
+    "r.relation",
+    "which events relate to an event; written with the relating event, read for bundles and /relations; one row for each \
+     relating event, gone when that is redacted",
+);
+
+/// `(room, root)`: the order of the last event in the thread.
+pub(crate) const THREADS: Table<(String, String), i64> =
+    Table::new("r.thread", "when each thread of a room was last written in; one row for each thread");
+
+/// `(event related to, sender, type, key)`: the annotation.
+pub(crate) const ANNOTATIONS: Table<(String, String, String, String), String> = Table::new(
+    "r.annotation",
+    "who annotated what with what, so that nobody does twice; written with the annotation, gone when that is redacted",
+);
+
+/// Aliases of this server.
+pub(crate) const ALIASES: Table<String, StoredAlias> =
+    Table::new("r.alias", "the room each alias of this server points at; at most r.roomalias's bound for each room");
+
+/// `(room, alias)`.
+pub(crate) const ROOM_ALIASES: Table<(String, String), ()> =
+    Table::new("r.roomalias", "the aliases of this server by room; written with r.alias, at most 500 for each room");
+
+/// The versions of rooms that are being joined.
+pub(crate) const VERSIONS: Table<String, String> = Table::new(
+    "r.version",
+    "the version of a room whose events are brought in before its head is written; one row for each room joined by \
+     another server's help",
+);
+
+/// Rooms the directory lists.
+pub(crate) const LISTED: Table<String, ()> =
+    Table::new("r.listed", "the rooms that the directory lists; at most one row for each room");
+
+/// By position: what people reported.
+pub(crate) const REPORTS: Table<u64, Report> = Table::new(
+    "r.report",
+    "what people reported, in the order of the stream; read by whoever handles reports; bounded by rate limits",
+);
+
+/// What events were before they were redacted.
+pub(crate) const ARCHIVE: Table<String, StoredOriginal> = Table::new(
+    "r.archive",
+    "the originals of redacted events, sealed: only audited acts read it; one row for each redacted event, dropped by \
+     retention",
+);
+
+/// Redactions that came before what they redact.
+pub(crate) const REDACTIONS_AHEAD: Table<String, String> = Table::new(
+    "r.redactahead",
+    "the redaction of an event that is not here yet, so that it is redacted on arrival; one row for each such event, gone \
+     when it arrives",
+);
+
+/// An event as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredEvent {
+    pub(crate) event_id: String,
+    /// The canonical JSON that was signed; of a redacted event, what redaction leaves of it.
+    pub(crate) json: Box<str>,
+    /// The state group before the event, if it is known.
+    pub(crate) before: Option<u64>,
+    /// The state group after the event, if it is known.
+    pub(crate) after: Option<u64>,
+    /// The group of the room's state once the event had come here, if that is not the one after it: the graph had other
+    /// ends.
+    pub(crate) current: Option<u64>,
+    /// The event that held its state before, if it is a state event.
+    pub(crate) replaces: Option<String>,
+    /// The device and transaction id it was sent with, if it was sent here.
+    pub(crate) transaction: Option<(String, String)>,
+    /// The event that redacted it.
+    pub(crate) redacted_by: Option<String>,
+}
+
+/// Where an event is and what was thought of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredPlace {
+    pub(crate) room_id: String,
+    pub(crate) place: Place,
+}
+
+/// Where an event is and what was thought of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// In the timeline, with this order.
+    Timeline(i64),
+    /// Known, without a place in the timeline.
+    Outlier,
+    /// In the graph but not shown to clients: the current state would not have allowed it.
+    SoftFailed,
+    /// Refused, and why. Events that rely on it are refused as well.
+    Rejected(String),
+}
+
+/// Where a room's graph ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredHead {
+    /// Goes up with each write, so that two rows are never the same.
+    pub(crate) version: u64,
+    /// The room version's name.
+    pub(crate) room_version: String,
+    /// Events that no event refers to yet.
+    pub(crate) extremities: Vec<StoredEnd>,
+    /// The greatest depth of the extremities.
+    pub(crate) depth: u64,
+    /// The group of the current state.
+    pub(crate) group: Option<u64>,
+    /// The number the next group gets.
+    pub(crate) next_group: u64,
+    /// The order of the earliest backfilled event; 0 if there is none.
+    pub(crate) first_order: i64,
+}
+
+/// An end of a room's graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredEnd {
+    pub(crate) event_id: String,
+    /// The state group after it.
+    pub(crate) after: Option<u64>,
+}
+
+/// What a transaction id has led to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredTransaction {
+    pub(crate) event_id: String,
+    pub(crate) at_ms: u64,
+}
+
+/// How a person stands to a room.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredMembership {
+    pub(crate) membership: Membership,
+    pub(crate) event_id: String,
+    pub(crate) sender: String,
+    /// The position of the membership event in the stream.
+    pub(crate) position: u64,
+    /// The person asked to forget the room.
+    pub(crate) forgotten: bool,
+}
+
+/// How an event relates to another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredRelation {
+    pub(crate) event_id: String,
+    pub(crate) kind: String,
+    pub(crate) sender: String,
+}
+
+/// What an event was before it was redacted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredOriginal {
+    pub(crate) room_id: String,
+    pub(crate) json: Box<str>,
+    pub(crate) redacted_at_ms: u64,
+}
+
+/// Where an alias points.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredAlias {
+    pub(crate) room_id: String,
+    pub(crate) creator: String,
+}

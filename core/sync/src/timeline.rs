@@ -1,0 +1,124 @@
+//! The part of a room's timeline that goes into an answer.
+
+use lyceum_rooms::{Direction, Known, TimelineToken};
+use lyceum_storage::Position;
+use ruma::RoomId;
+use std::sync::Arc;
+
+use crate::{Result, Sync, joined::passes, response::Timeline, v2::Turn};
+
+/// Events looked at in one room for one answer, when a filter lets few through.
+const LOOKED_AT_MAX: usize = 5000;
+/// Events read at a time.
+const PAGE: usize = 100;
+
+/// A stretch of the stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Events after this position; `None`: from the beginning.
+    pub(crate) after: Option<Position>,
+    /// Events up to this position.
+    pub(crate) through: Position,
+}
+
+/// The last events of a span.
+#[derive(Debug, Default)]
+pub(crate) struct Slice {
+    /// Those that the client wants and may see, oldest first.
+    pub(crate) events: Vec<Arc<Known>>,
+    /// All that were read from the first of `events` on, wanted or not, oldest first.
+    pub(crate) all: Vec<Arc<Known>>,
+    /// How many were read in all.
+    pub(crate) events_in_span: usize,
+    /// Whether there are earlier ones in the span that were left out.
+    pub(crate) limited: bool,
+    /// Whether each event of `all` builds on the state the one before it left, so that no change of state hides in a fork.
+    pub(crate) is_linear: bool,
+}
+
+impl Slice {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && !self.limited
+    }
+
+    /// Where the timeline starts.
+    pub(crate) fn first(&self) -> Option<&Arc<Known>> {
+        self.events.first()
+    }
+}
+
+impl Sync {
+    /// The last events of a span that the client wants and may see.
+    pub(crate) async fn slice(
+        &self,
+        turn: &Turn<'_>,
+        room: &RoomId,
+        span: Span,
+        check_visibility: bool,
+    ) -> Result<Slice> {
+        let mut slice = Slice::default();
+        if !turn.wanted.timeline_of(room) {
+            return Ok(slice);
+        }
+        let limit = turn.wanted.timeline_max;
+        let visibility = match check_visibility {
+            true => Some(self.rooms().visibility(turn.request.user, room).await?),
+            false => None,
+        };
+        let privacy = self.accounts().privacy(turn.request.user).await?;
+        let mut next = Some(order_of(span.through));
+        'pages: while let Some(from) = next {
+            // A timeline that begins with the room may go on before it, into what was fetched from other servers.
+            let to = span.after.map(order_of);
+            let page = self.rooms().page(room, Direction::Backward, from, to, PAGE.max(limit + 1)).await?;
+            next = page.next;
+            for known in page.events {
+                slice.events_in_span += 1;
+                let visible = match &visibility {
+                    Some(visibility) => visibility.may_see(&known).await?,
+                    None => true,
+                };
+                // Of whom one ignores one hears nothing, but what they do to the room's state has to be known.
+                let ignored = known.event().state_key().is_none() && privacy.ignores(known.event().sender());
+                let wanted = visible && !ignored && passes(&turn.wanted.timeline, &known);
+                if wanted && slice.events.len() == limit {
+                    slice.limited = true;
+                    break 'pages;
+                }
+                if wanted {
+                    slice.events.push(known.clone());
+                }
+                slice.all.push(known);
+            }
+            if slice.events_in_span >= LOOKED_AT_MAX {
+                slice.limited = true;
+                break;
+            }
+        }
+        slice.events.reverse();
+        slice.all.reverse();
+        slice.is_linear = slice.all.windows(2).all(|pair| pair[0].after().is_some() && pair[0].after() == pair[1].before())
+            // Where branches met, the state changed by more than the events in the timeline.
+            && slice.all.iter().all(|known| known.room_after() == known.after());
+        Ok(slice)
+    }
+
+    /// The slice as the client is told it.
+    pub(crate) async fn timeline_of(&self, turn: &Turn<'_>, slice: Slice) -> Result<Timeline> {
+        let start = slice.events.first().and_then(|known| known.order());
+        let looker = turn.request.looker(self.now());
+        Ok(Timeline {
+            events: self.forms(looker, &slice.events).await?,
+            limited: slice.limited,
+            prev_batch: Some(match start {
+                Some(order) => TimelineToken(order.saturating_sub(1)).to_string(),
+                None => TimelineToken(order_of(turn.to.position)).to_string(),
+            }),
+        })
+    }
+}
+
+/// A live event's place in its timeline is the position of its commit.
+pub(crate) fn order_of(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,220 @@
+//! How much is unread: counted when asked, from where the person has read to, by their own push rules.
+//!
+//! Nothing is written per member and message. What was counted is remembered and carried on with what came since, so that a
+//! message costs each syncing member one look at it.
+
+use lyceum_accounts::PushRules;
+use lyceum_rooms::{Direction, Known, Membership, Snapshot, receipts::ReadUpTo};
+use lyceum_storage::Position;
+use ruma::{
+    OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId,
+    events::{TimelineEventType, room::power_levels::RoomPowerLevels},
+    push::{FlattenedJson, PushConditionRoomCtx},
+    serde::Raw,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{Result, Sync, response::UnreadCounts};
+
+/// Events looked back through at most: whoever has more unread than this sees a number that is large enough.
+const LOOKED_BACK_MAX: usize = 2_000;
+/// Events read at a time.
+const PAGE: usize = 200;
+/// The part of a room outside threads.
+const MAIN: &str = lyceum_rooms::MAIN_THREAD;
+
+/// Unread counts of a room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unread {
+    by_thread: BTreeMap<String, UnreadCounts>,
+}
+
+impl Unread {
+    /// Outside threads only.
+    pub(crate) fn main(&self) -> UnreadCounts {
+        self.by_thread.get(MAIN).copied().unwrap_or_default()
+    }
+
+    /// In the room as a whole.
+    pub(crate) fn total(&self) -> UnreadCounts {
+        self.by_thread.values().fold(UnreadCounts::default(), |sum, counts| UnreadCounts {
+            notification_count: sum.notification_count + counts.notification_count,
+            highlight_count: sum.highlight_count + counts.highlight_count,
+        })
+    }
+
+    /// By thread, those with none left out.
+    pub(crate) fn threads(&self) -> BTreeMap<String, UnreadCounts> {
+        let counted = self.by_thread.iter().filter(|(thread, counts)| *thread != MAIN && counts.notification_count > 0);
+        counted.map(|(thread, counts)| (thread.clone(), *counts)).collect()
+    }
+}
+
+/// What was counted last time.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    read: ReadUpTo,
+    /// Up to this event.
+    up_to: i64,
+    /// With the account data, and so the rules, of this moment.
+    rules_at: Position,
+    unread: Unread,
+}
+
+/// Whose counts these are.
+pub(crate) type CountedKey = (OwnedUserId, OwnedRoomId);
+
+impl Sync {
+    /// How much of a room that a person is in they have not read.
+    pub(crate) async fn unread(&self, user: &UserId, room: &RoomId) -> Result<Unread> {
+        let (snapshot, last) = self.rooms().now(room).await?;
+        let read = self.rooms().receipts().read_up_to(room, user).await?;
+        let key = (user.to_owned(), room.to_owned());
+        let rules_changed = |at: Position| self.accounts().account_data_changed(user, at);
+        let before =
+            self.counted().get(&key).filter(|counted| counted.read == read && !rules_changed(counted.rules_at));
+        if let Some(counted) = &before
+            && counted.up_to == last
+        {
+            return Ok(counted.unread.clone());
+        }
+        let rules_at = self.token().position;
+        let rules = self.accounts().push_rules(user).await?;
+        let unread = match before {
+            Some(counted) => self.count_on(&counted, last, (&snapshot, user), &rules).await?,
+            None => None,
+        };
+        let unread = match unread {
+            Some(unread) => unread,
+            None => self.count_anew(&read, last, (&snapshot, user), &rules).await?,
+        };
+        self.counted().insert(key, Counted { read, up_to: last, rules_at, unread: unread.clone() });
+        Ok(unread)
+    }
+
+    /// Adds what came since; `None` if an event that was counted has changed, or too much came.
+    async fn count_on(
+        &self,
+        counted: &Counted,
+        last: i64,
+        (snapshot, user): (&Snapshot, &UserId),
+        rules: &PushRules,
+    ) -> Result<Option<Unread>> {
+        let page = self
+            .rooms()
+            .page(snapshot.room_id(), Direction::Backward, last, Some(counted.up_to), LOOKED_BACK_MAX)
+            .await?;
+        let recount = page.next.is_some() || page.events.iter().any(|known| is_redaction_or_own_join(known, user));
+        if recount {
+            return Ok(None);
+        }
+        let context = self.push_context(snapshot, user).await?;
+        let mut unread = counted.unread.clone();
+        for known in page.events.iter().rev() {
+            self.count_one(&mut unread, known, &counted.read, rules, &context).await?;
+        }
+        Ok(Some(unread))
+    }
+
+    async fn count_anew(
+        &self,
+        read: &ReadUpTo,
+        last: i64,
+        (snapshot, user): (&Snapshot, &UserId),
+        rules: &PushRules,
+    ) -> Result<Unread> {
+        let context = self.push_context(snapshot, user).await?;
+        let mut unread = Unread::default();
+        let (mut next, mut looked_at) = (Some(last), 0);
+        'pages: while let Some(from) = next {
+            let page = self.rooms().page(snapshot.room_id(), Direction::Backward, from, read.unthreaded, PAGE).await?;
+            next = page.next;
+            for known in page.events {
+                // Before one's joining nothing is unread.
+                if self.is_own_join(&known, user).await? {
+                    break 'pages;
+                }
+                self.count_one(&mut unread, &known, read, rules, &context).await?;
+                looked_at += 1;
+                if looked_at == LOOKED_BACK_MAX {
+                    break 'pages;
+                }
+            }
+        }
+        Ok(unread)
+    }
+
+    async fn count_one(
+        &self,
+        unread: &mut Unread,
+        known: &Known,
+        read: &ReadUpTo,
+        rules: &PushRules,
+        context: &PushConditionRoomCtx,
+    ) -> Result<()> {
+        if known.event().sender() == context.user_id || known.redacted_by().is_some() {
+            return Ok(());
+        }
+        let thread = self.rooms().thread_of(known).await?;
+        if read.covers(&thread, known.order().unwrap_or(i64::MIN)) {
+            return Ok(());
+        }
+        let notice = rules.notice(&self.flattened(known), context);
+        if notice.notify {
+            let counts = unread.by_thread.entry(thread).or_default();
+            counts.notification_count += 1;
+            counts.highlight_count += u64::from(notice.highlight);
+        }
+        Ok(())
+    }
+
+    /// The event as rules look at it, made once for all who are asked.
+    fn flattened(&self, known: &Known) -> Arc<FlattenedJson> {
+        if let Some(flattened) = self.flat_events().get(known.id()) {
+            return flattened;
+        }
+        let json = serde_json::value::RawValue::from_string(known.client_base().to_owned());
+        let json = json.unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned());
+        let flattened = Arc::new(FlattenedJson::from_raw(&Raw::<serde_json::Value>::from_json(json)));
+        self.flat_events().insert(known.id().clone(), flattened.clone());
+        flattened
+    }
+
+    async fn push_context(&self, snapshot: &Snapshot, user: &UserId) -> Result<PushConditionRoomCtx> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            displayname: Option<String>,
+        }
+        let name = match snapshot.member(user) {
+            Some(member) => self.rooms().known(&member.event_id).await?,
+            None => None,
+        };
+        let name = name.and_then(|known| known.event().content_as::<Named>()).and_then(|content| content.displayname);
+        let people = u32::try_from(snapshot.joined_count()).unwrap_or(u32::MAX);
+        let levels: RoomPowerLevels = snapshot.power_levels().clone();
+        let room = snapshot.room_id().clone();
+        let context = PushConditionRoomCtx::new(room, people.into(), user.to_owned(), name.unwrap_or_default());
+        Ok(context.with_power_levels(levels.into()))
+    }
+
+    /// Whether an event is the person's coming into the room, and not a change of their name.
+    async fn is_own_join(&self, known: &Known, user: &UserId) -> Result<bool> {
+        if !is_own_membership(known, user) {
+            return Ok(false);
+        }
+        let Some(before) = known.before() else { return Ok(true) };
+        let state = self.rooms().state_of_group(known.event().room(), before).await?;
+        Ok(state.membership(user) != Membership::Join)
+    }
+}
+
+fn is_own_membership(known: &Known, user: &UserId) -> bool {
+    *known.event().kind() == TimelineEventType::RoomMember && known.event().state_key() == Some(user.as_str())
+}
+
+fn is_redaction_or_own_join(known: &Known, user: &UserId) -> bool {
+    *known.event().kind() == TimelineEventType::RoomRedaction || is_own_membership(known, user)
+}
+
+/// Events kept flattened.
+pub(crate) type FlatEvents = quick_cache::sync::Cache<OwnedEventId, Arc<FlattenedJson>>;

@@ -1,0 +1,1 @@
+//! Followers of the stream that need several lower crates.

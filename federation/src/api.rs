@@ -1,0 +1,42 @@
+//! The handlers' state: cheap handles, each of which a handler takes by `State<…>`.
+
+use axum::extract::FromRef;
+use lyceum_accounts::Accounts;
+use lyceum_media::Media;
+use lyceum_peers::Peers;
+use lyceum_rooms::Rooms;
+use lyceum_web::WebState;
+
+/// What the federation handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// Who is calling, limits, settings of the web.
+    pub web: WebState,
+    /// People and keys.
+    pub accounts: Accounts,
+    /// Files.
+    pub media: Media,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// Other servers.
+    pub peers: Peers,
+}
+
+/// Lets handlers take a field of [`Api`] by its type.
+macro_rules! handles {
+    ($($field:ident: $handle:ty,)*) => {
+        $(impl FromRef<Api> for $handle {
+            fn from_ref(api: &Api) -> Self {
+                api.$field.clone()
+            }
+        })*
+    };
+}
+
+handles! {
+    web: WebState,
+    accounts: Accounts,
+    media: Media,
+    rooms: Rooms,
+    peers: Peers,
+}

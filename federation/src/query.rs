@@ -1,0 +1,47 @@
+//! What other servers ask of people and aliases: `/_matrix/federation/v1/query/…`.
+
+use axum::extract::State;
+use lyceum_accounts::Accounts;
+use lyceum_rooms::Rooms;
+use lyceum_web::{Answer, ApiError, FromServer, FromServerRaw, RawJson, Ruma};
+use ruma::{
+    OwnedUserId,
+    api::federation::query::get_room_information::v1::{Request as DirectoryRequest, Response as DirectoryResponse},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ProfileQuery {
+    user_id: OwnedUserId,
+    field: Option<String>,
+}
+
+/// `GET …/query/profile`: the whole profile, or one field of it.
+pub(crate) async fn get_profile_information(
+    State(accounts): State<Accounts>,
+    request: FromServerRaw<(), ProfileQuery>,
+) -> Result<RawJson, ApiError> {
+    let ProfileQuery { user_id, field } = request.query;
+    if !accounts.is_local(&user_id) {
+        return Err(ApiError::not_found("This server knows the profiles of its own people only"));
+    }
+    let Some(field) = field else { return RawJson::of(&accounts.profile(&user_id).await?) };
+    let value = accounts.profile_field(&user_id, &field).await?;
+    RawJson::of(&value.map(|value| (field, value)).into_iter().collect::<Map<String, Value>>())
+}
+
+/// `GET …/query/directory`: the room an alias of this server stands for, and who else is in it.
+pub(crate) async fn get_room_information(
+    State(rooms): State<Rooms>,
+    FromServer { body, .. }: FromServer<DirectoryRequest>,
+) -> Answer<DirectoryResponse> {
+    let room = rooms.resolve_alias(&body.room_alias).await?;
+    let room = room.ok_or_else(|| ApiError::not_found("There is no such alias here"))?;
+    let mut servers: Vec<_> = match rooms.snapshot(&room).await {
+        Ok(snapshot) => snapshot.servers().map(|(server, _)| server.clone()).collect(),
+        Err(_) => Vec::new(),
+    };
+    servers.sort_by_key(|server| server != rooms.server());
+    Ok(Ruma(DirectoryResponse::new(room, servers)))
+}

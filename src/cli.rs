@@ -1,0 +1,96 @@
+//! The command line: what can be typed, and which file answers it.
+
+mod backup;
+mod check_config;
+mod doctor;
+mod init;
+mod order;
+mod rotate_key;
+mod say;
+mod serve;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::operator::Order;
+
+/// A Matrix homeserver for schools, colleges and universities.
+#[derive(Parser)]
+#[command(name = "lyceum", version, about, arg_required_else_help = false)]
+struct Line {
+    /// The configuration [default: $LYCEUM_CONFIG, else ./config.toml, else a trial on this machine only].
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (also what `lyceum` alone does).
+    Serve,
+    /// Write a configuration and a signing key, by asking.
+    Init(init::Init),
+    /// Read the configuration and say everything that is wrong with it.
+    CheckConfig,
+    /// Look at machine and network as clients and other servers find them, and say what is wrong.
+    Doctor,
+    /// Make and change accounts.
+    #[command(subcommand)]
+    User(user::User),
+    /// See how it stands with other servers.
+    #[command(subcommand)]
+    Federation(Federation),
+    /// Make a backup, while the server runs or not: the store and the signing key, in a new directory.
+    Backup { directory: PathBuf },
+    /// Look through everything that is stored: events, their signatures, indexes. Changes nothing.
+    Check,
+    /// Restore a backup into an empty data directory.
+    Restore { directory: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum Federation {
+    /// List the servers there was anything for: what waits, what fails and why.
+    Status,
+    /// Try a failing server again now.
+    Retry { server: String },
+    /// Put a new signing key in the place of the present one, which is kept beside it. It counts from the next start.
+    RotateKey,
+}
+
+/// Runs the command that was typed. A failure is said in one message on standard error.
+pub fn main() -> ExitCode {
+    let line = Line::parse();
+    let result = match line.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(line.config.as_deref()),
+        Command::CheckConfig => check_config::run(line.config.as_deref()),
+        Command::Doctor => doctor::run(line.config.as_deref()),
+        Command::Init(options) => init::run(options),
+        Command::Federation(Federation::Status) => order::run(line.config.as_deref(), Order::FederationStatus),
+        Command::Federation(Federation::Retry { server }) => {
+            order::run(line.config.as_deref(), Order::FederationRetry { server })
+        }
+        Command::Federation(Federation::RotateKey) => rotate_key::run(line.config.as_deref()),
+        Command::Check => order::run(line.config.as_deref(), Order::Check),
+        Command::Backup { directory } => backup::back_up(line.config.as_deref(), &directory),
+        Command::Restore { directory } => backup::restore(line.config.as_deref(), directory),
+        Command::User(user) => user::run(line.config.as_deref(), user),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the runtime that a command runs on.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,28 @@
+//! `lyceum backup` and `lyceum restore`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use super::{order, say};
+use crate::config;
+use crate::operator::{Order, backup, socket};
+
+pub(super) fn back_up(file: Option<&Path>, directory: &Path) -> anyhow::Result<()> {
+    // The running server has a working directory of its own.
+    let directory = std::path::absolute(directory)?;
+    order::run(file, Order::Backup { directory })
+}
+
+pub(super) fn restore(file: Option<&Path>, directory: PathBuf) -> anyhow::Result<()> {
+    let config = config::load(file)?.config;
+    super::block_on(async move {
+        let data_dir = &config.server.data_dir;
+        if socket::find(data_dir).await?.is_some() {
+            bail!("the server is running; stop it, and restore into an empty data directory");
+        }
+        let rows = backup::restore_from(&directory, &config.storage, data_dir).await?;
+        say::line(&format!("Restored {rows} rows and the signing key into {}.", data_dir.display()));
+        Ok(())
+    })
+}

@@ -1,0 +1,159 @@
+//! Listeners: sockets bound, HTTP/1.1 and HTTP/2 spoken with or without TLS, slow and silent peers let go, an orderly end.
+
+mod patience;
+pub(crate) mod tls;
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinSet;
+
+use crate::config::{self, Api, Config};
+use patience::Patient;
+
+/// How long a peer may take to send a request's head, and to stay silent between requests.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Streams at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 250;
+
+/// A request's head in bytes, at most.
+const HEADER_BYTES_MAX: u32 = 64 * 1024;
+
+/// How long requests in flight may take to finish when the server stops.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Sockets that are bound and not yet served.
+pub(crate) struct Listeners(Vec<Bound>);
+
+/// What a listener is for.
+pub(crate) enum Serves {
+    Apis(Vec<Api>),
+    Metrics,
+}
+
+struct Bound {
+    socket: TcpListener,
+    serves: Serves,
+    tls: Option<RustlsConfig>,
+}
+
+impl Listeners {
+    /// Binds every address and reads every certificate, so that mistakes are told before anything starts.
+    pub(crate) fn bind(config: &Config) -> anyhow::Result<Self> {
+        let mut bound = Vec::new();
+        for (index, listener) in config.listeners.iter().enumerate() {
+            let socket = bind(listener.address)
+                .map_err(|error| anyhow!("listeners[{index}].address {}: {error}", listener.address))?;
+            let tls = listener.tls.as_ref().map(tls::read).transpose()?.map(RustlsConfig::from_config);
+            bound.push(Bound { socket, serves: Serves::Apis(listener.apis.clone()), tls });
+        }
+        if let Some(address) = config.metrics.address {
+            let socket = bind(address).map_err(|error| anyhow!("metrics.address {address}: {error}"))?;
+            bound.push(Bound { socket, serves: Serves::Metrics, tls: None });
+        }
+        Ok(Self(bound))
+    }
+
+    /// Starts serving on all of them. `routes` gives each its router.
+    pub(crate) fn serve(self, routes: impl Fn(&Serves) -> Router) -> Running {
+        let (mut tasks, mut listeners) = (JoinSet::new(), Vec::new());
+        for Bound { socket, serves, tls } in self.0 {
+            let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+            let handle = Handle::new();
+            let routes = routes(&serves).into_make_service_with_connect_info::<SocketAddr>();
+            let http = http(socket, handle.clone());
+            match tls.clone() {
+                None => tasks.spawn(async move { http?.acceptor(Patient).serve(routes).await }),
+                Some(tls) => {
+                    let acceptor = RustlsAcceptor::new(tls).acceptor(Patient);
+                    tasks.spawn(async move { http?.acceptor(acceptor).serve(routes).await })
+                }
+            };
+            listeners.push(Served { address, serves, handle, tls });
+        }
+        Running { tasks, listeners }
+    }
+}
+
+fn http(socket: TcpListener, handle: Handle<SocketAddr>) -> std::io::Result<axum_server::Server<SocketAddr>> {
+    let mut server = axum_server::from_tcp(socket)?.handle(handle);
+    let builder = server.http_builder();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX);
+    Ok(server)
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    let socket = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "the address is already in use, perhaps by a Lyceum that is still running".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "not allowed; ports below 1024 need a privilege: listen on a higher one behind a proxy, or give the \
+             program CAP_NET_BIND_SERVICE"
+                .to_owned()
+        }
+        _ => config::in_words(&error),
+    })?;
+    socket.set_nonblocking(true).map_err(|error| error.to_string())?;
+    Ok(socket)
+}
+
+/// Listeners at work.
+pub(crate) struct Running {
+    tasks: JoinSet<std::io::Result<()>>,
+    listeners: Vec<Served>,
+}
+
+struct Served {
+    address: SocketAddr,
+    serves: Serves,
+    handle: Handle<SocketAddr>,
+    tls: Option<RustlsConfig>,
+}
+
+impl Running {
+    /// Where the server really listens, for the log.
+    pub(crate) fn addresses(&self) -> String {
+        let shown = |served: &Served| match (&served.serves, &served.tls) {
+            (Serves::Metrics, _) => format!("http://{}/metrics", served.address),
+            (Serves::Apis(_), Some(_)) => format!("https://{}", served.address),
+            (Serves::Apis(_), None) => format!("http://{}", served.address),
+        };
+        self.listeners.iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Reads the certificates again. Connections that are open keep the old one.
+    pub(crate) fn reload_certificates(&self, fresh: &Config) -> anyhow::Result<()> {
+        for (served, settings) in self.listeners.iter().zip(&fresh.listeners) {
+            if let (Some(held), Some(files)) = (&served.tls, &settings.tls) {
+                held.reload_from_config(tls::read(files)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts nothing more, lets what is in flight finish, and returns within the grace.
+    pub(crate) async fn stop(&mut self) {
+        for served in &self.listeners {
+            served.handle.graceful_shutdown(Some(GRACE));
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

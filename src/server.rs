@@ -1,0 +1,238 @@
+//! One server: every crate's handle, built in layer order, and the routes they serve. The only place that sees them all.
+
+mod health;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use lyceum_accounts::{Accounts, Entropy};
+use lyceum_client_api::ServedRooms;
+use lyceum_events::{Clock, ServerKey, SystemClock};
+use lyceum_media::{Media, MediaParts};
+use lyceum_outbound::Outbound;
+use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
+use lyceum_rooms::{Checked, Lenient, Rooms, RoomsParts};
+use lyceum_storage::Store;
+use lyceum_sync::{Sync, SyncParts};
+use lyceum_web::{Mounted, NoAppservices, Routes, SessionAuthenticator, WebState};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use ruma::RoomVersionId;
+
+use crate::chance;
+use crate::config::{Api, Config};
+use crate::operator::Operator;
+use work::Work;
+
+/// What a server is built from, and what tests replace: storage, time and randomness.
+pub struct Parts {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    /// Seeds the server's randomness.
+    pub seed: [u8; 32],
+    /// What the server signs with.
+    pub key: ServerKey,
+    /// The way to other servers.
+    pub outbound: Outbound,
+    /// Who looks up where other servers are.
+    pub services: Arc<dyn ServiceLookup>,
+}
+
+impl Parts {
+    /// The system's clock, randomness and network.
+    pub fn real(config: &Config, store: Store, key: ServerKey) -> anyhow::Result<Self> {
+        Ok(Self {
+            store,
+            clock: Arc::new(SystemClock::default()),
+            seed: chance::generator().random(),
+            key,
+            outbound: Outbound::new(&config.federation.outbound())?,
+            services: Arc::new(SystemServices::new()),
+        })
+    }
+}
+
+/// One seed for each crate that needs randomness, from the server's own.
+struct Seeds(StdRng);
+
+impl Seeds {
+    fn next(&mut self) -> [u8; 32] {
+        self.0.random()
+    }
+}
+
+/// A server ready to answer.
+pub struct Server {
+    data_dir: PathBuf,
+    store: Store,
+    accounts: Accounts,
+    rooms: Rooms,
+    sync: Sync,
+    peers: Peers,
+    web: WebState,
+    client: lyceum_client_api::Api,
+    federation: lyceum_federation::Api,
+    federates: bool,
+    work: Option<Work>,
+}
+
+impl Server {
+    /// Builds the handles in layer order.
+    pub async fn build(config: &Config, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { store, clock, seed, key, outbound, services } = parts;
+        let mut seeds = Seeds(StdRng::from_seed(seed));
+        let name = config.server.name.clone();
+        let entropy = Entropy::from_seed(seeds.next());
+        let accounts = Accounts::open(name, store.clone(), clock.clone(), entropy, config.accounts())?;
+
+        let rooms = Rooms::new(RoomsParts {
+            store: store.clone(),
+            key: key.clone(),
+            clock: clock.clone(),
+            chance: StdRng::from_seed(seeds.next()),
+            judge: Arc::new(Lenient),
+            people: Arc::new(accounts.clone()),
+            config: config.rooms(),
+        });
+
+        let media = Media::new(MediaParts {
+            server: config.server.name.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            seed: seeds.next(),
+            directory: config.server.data_dir.join("media"),
+            config: config.media.clone(),
+        });
+
+        let sync = Sync::new(SyncParts {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+            clock: clock.clone(),
+        });
+        let peers = Peers::start(PeersParts {
+            store: store.clone(),
+            key,
+            clock: clock.clone(),
+            outbound,
+            services,
+            config: config.federation.clone(),
+        })
+        .await?;
+
+        let people = SessionAuthenticator::new(accounts.clone(), Arc::new(NoAppservices));
+        let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());
+        let federation = lyceum_federation::Api {
+            web: web.clone(),
+            accounts: accounts.clone(),
+            media: media.clone(),
+            rooms: rooms.clone(),
+            peers: peers.clone(),
+        };
+        let client = lyceum_client_api::Api {
+            web: web.clone(),
+            accounts: accounts.clone(),
+            media,
+            rooms: rooms.clone(),
+            sync: sync.clone(),
+            peers: peers.clone(),
+            clock: clock.clone(),
+            served_rooms: served_rooms(&config.rooms.default_version),
+            well_known: config.well_known.clone(),
+        };
+        Ok(Self {
+            data_dir: config.server.data_dir.clone(),
+            store,
+            accounts,
+            rooms,
+            sync,
+            peers,
+            web,
+            client,
+            federation,
+            federates: config.federation.enabled,
+            work: None,
+        })
+    }
+
+    /// Who carries out the operator's orders.
+    pub fn operator(&self) -> Operator {
+        Operator {
+            store: self.store.clone(),
+            accounts: self.accounts.clone(),
+            rooms: self.rooms.clone(),
+            peers: self.peers.clone(),
+            sender: self.sender().cloned(),
+            data_dir: self.data_dir.clone(),
+        }
+    }
+
+    /// Looks at everything that is kept of rooms.
+    pub async fn check(&self) -> anyhow::Result<Checked> {
+        self.operator().examine().await
+    }
+
+    /// People.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Rooms.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// Other servers.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// A registration token that works: one there is, or a new one.
+    pub(crate) async fn invitation(&self) -> anyhow::Result<String> {
+        let mut valid = self.accounts.registration_tokens(Some(true)).await?;
+        match valid.pop() {
+            Some((token, _)) => Ok(token),
+            None => Ok(self.accounts.create_registration_token(None, None, None, None).await?.0),
+        }
+    }
+
+    /// Answers all who wait for news: the server is about to stop.
+    pub(crate) fn close(&self) {
+        self.sync.close();
+    }
+
+    /// Puts the settings in force that can change while running.
+    pub(crate) fn reload(&self, fresh: &Config) {
+        self.web.set_rate_limits(&fresh.rate_limits);
+    }
+
+    /// The finished router of these APIs, for one listener.
+    pub fn router(&self, apis: &[Api]) -> Router {
+        lyceum_web::finish(
+            self.routes(apis).merge(health::routes(self.store.clone(), self.accounts.clone())),
+            &self.web,
+        )
+    }
+
+    /// Every endpoint of these APIs, for the test that compares them with the specification.
+    pub fn mounted(&self, apis: &[Api]) -> Vec<Mounted> {
+        self.routes(apis).mounted()
+    }
+
+    fn routes(&self, apis: &[Api]) -> Routes {
+        let doors = apis.iter().map(|api| match api {
+            Api::Client => lyceum_client_api::routes().with_state(self.client.clone()),
+            Api::Federation => lyceum_federation::routes().with_state(self.federation.clone()),
+            Api::Admin => Routes::new(),
+        });
+        doors.fold(Routes::new(), Routes::join)
+    }
+}
+
+/// The room versions of the specification, all of which are served.
+fn served_rooms(default: &RoomVersionId) -> ServedRooms {
+    let versions = (1..=12).filter_map(|version: u8| RoomVersionId::try_from(version.to_string()).ok()).collect();
+    ServedRooms { default: default.clone(), versions }
+}

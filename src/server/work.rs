@@ -1,0 +1,69 @@
+//! What goes on beside requests: the followers of the stream, and the upkeep of what ends by itself. Started for a server that serves, not for a command that only
+//! looks into the store.
+
+use anyhow::Context;
+use lyceum_peers::sender::{RoomsSource, Sender};
+
+use lyceum_accounts::Accounts;
+use lyceum_rooms::Rooms;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+use super::Server;
+
+/// How often it is looked who no longer types or is no longer there.
+const PRESENCE_PAUSE: Duration = Duration::from_secs(5);
+/// Of so many looks one also removes what has expired: tokens, nonces, unfinished confirmations.
+const LOOKS_PER_SWEEP: u32 = 60;
+
+/// The followers at work.
+pub(super) struct Work {
+    /// `None` when the server does not federate.
+    sender: Option<Sender>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts the followers.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        let source = RoomsSource::new(&self.rooms, &self.accounts);
+        let sender = match self.federates {
+            true => Some(Sender::start(&self.peers, &self.store, source).await.context("sending to other servers")?),
+            false => None,
+        };
+        let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
+        self.work = Some(Work { sender, upkeep });
+        Ok(())
+    }
+
+    /// Stops the followers. What they have not done yet is done after the next start.
+    pub async fn stop(&mut self) {
+        let Some(Work { sender, upkeep }) = self.work.take() else { return };
+        // Each of its acts is one batch: it can end between any two.
+        upkeep.abort();
+        if let Some(sender) = sender {
+            sender.stop().await;
+        }
+    }
+
+    /// Who tells other servers what happens here, while it does.
+    pub fn sender(&self) -> Option<&Sender> {
+        self.work.as_ref()?.sender.as_ref()
+    }
+}
+
+/// Lets end what ends by itself.
+async fn upkeep(accounts: Accounts, rooms: Rooms) {
+    let mut looks = tokio::time::interval(PRESENCE_PAUSE);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for look in 0_u32.. {
+        looks.tick().await;
+        rooms.typing().sweep();
+        accounts.presence().settle();
+        if look % LOOKS_PER_SWEEP == 0
+            && let Err(error) = accounts.sweep().await
+        {
+            tracing::warn!(%error, "what has expired could not be removed; it is tried again later");
+        }
+    }
+}

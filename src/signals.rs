@@ -1,0 +1,49 @@
+//! What the operating system asks of a running server: SIGTERM and Ctrl-C stop it, SIGHUP reads settings again.
+
+use lyceum_storage::Store;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Loaded};
+use crate::listen::Running;
+use crate::server::Server;
+use crate::telemetry::Telemetry;
+
+/// Serves until asked to stop (`Ok`) or until the store fails or a listener breaks (`Err`).
+pub(crate) async fn until_stopped(
+    loaded: &Loaded,
+    telemetry: &Telemetry,
+    running: &Running,
+    server: &Server,
+    store: &Store,
+) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up: Signal = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            error = store.failed() => {
+                // Never carry on with memory ahead of the disk.
+                anyhow::bail!("the store failed, so the server stops: {error}. Nothing that was acknowledged is lost; \
+                               see to the disk (space, hardware, permissions) and start the server again");
+            }
+            _ = hang_up.recv() => reload(loaded, telemetry, running, server),
+        }
+    }
+}
+
+/// Takes up what can change while running: log level, rate limits, certificates. A mistake leaves everything as it was.
+fn reload(loaded: &Loaded, telemetry: &Telemetry, running: &Running, server: &Server) {
+    let fresh = match config::load(loaded.file.as_deref()) {
+        Ok(fresh) => fresh,
+        Err(problems) => return tracing::error!(%problems, "the configuration was not reloaded"),
+    };
+    if let Err(error) = telemetry.reload(&fresh.config.log) {
+        tracing::error!(%error, "the log level was not reloaded");
+    }
+    server.reload(&fresh.config);
+    match running.reload_certificates(&fresh.config) {
+        Ok(()) => tracing::info!("log level, rate limits and certificates reloaded"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "certificates were not reloaded"),
+    }
+}

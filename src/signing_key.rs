@@ -1,0 +1,113 @@
+//! The file of the server's signing key: one line, `ed25519 VERSION SEED` with the seed in unpadded base64, as other
+//! homeservers write it. Whoever has it can speak as this server: it is readable by its owner only.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use lyceum_events::ServerKey;
+use rand::Rng;
+use rand::distr::{Alphanumeric, SampleString};
+use ruma::OwnedServerName;
+
+use crate::chance;
+use crate::files;
+
+/// The file's name in the data directory.
+const NAME: &str = "signing.key";
+
+/// Characters of a key's random name, so that no two keys of a server share one.
+const VERSION_LENGTH: usize = 6;
+
+/// Where the key of a server with this data directory is.
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(NAME)
+}
+
+/// Reads the key, or makes it at the first start.
+pub(crate) fn load_or_make(data_dir: &Path, server: OwnedServerName) -> anyhow::Result<ServerKey> {
+    let path = path(data_dir);
+    match make(&path) {
+        Ok(()) => tracing::info!(path = %path.display(), "a signing key was made; keep a copy in a safe place"),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("the signing key {} cannot be written", path.display()));
+        }
+    }
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("the signing key {} cannot be read", path.display()))?;
+    parse(&text, server).with_context(|| format!("{} holds no signing key", path.display()))
+}
+
+/// Puts a new key in the place of the present one. Answers where that is kept.
+pub(crate) fn rotate(data_dir: &Path, server: OwnedServerName) -> anyhow::Result<PathBuf> {
+    let path = path(data_dir);
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("the signing key {} cannot be read", path.display()))?;
+    let present = parse(&text, server).with_context(|| format!("{} holds no signing key", path.display()))?;
+    let kept = data_dir.join(format!("{NAME}.{}", present.id().trim_start_matches("ed25519:")));
+    let next = data_dir.join(format!("{NAME}.next"));
+    // Every step leaves a whole key in place: the copy, then the new one, then their exchange by one renaming.
+    let written = |what: &Path| format!("{} cannot be written", what.display());
+    files::write_new(&kept, text.as_bytes()).with_context(|| written(&kept))?;
+    make(&next).with_context(|| written(&next))?;
+    fs::rename(&next, &path).with_context(|| written(&path))?;
+    Ok(kept)
+}
+
+/// Makes a new key where there is none.
+pub(crate) fn make(path: &Path) -> std::io::Result<()> {
+    let mut random = chance::generator();
+    let version = format!("a_{}", Alphanumeric.sample_string(&mut random, VERSION_LENGTH));
+    let line = format!("ed25519 {version} {}\n", STANDARD_NO_PAD.encode(random.random::<[u8; 32]>()));
+    files::write_new(path, line.as_bytes())
+}
+
+/// The first key in the text.
+fn parse(text: &str, server: OwnedServerName) -> anyhow::Result<ServerKey> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(ServerKey::from_text(server, line.unwrap_or_default())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_again() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let server = ruma::owned_server_name!("campus.example");
+        let first = load_or_make(directory.path(), server.clone()).expect("a key is made");
+        let second = load_or_make(directory.path(), server).expect("the key is read");
+        assert_eq!((first.id(), first.public_key()), (second.id(), second.public_key()));
+    }
+
+    #[test]
+    fn rotation_puts_a_new_key_in_place_and_keeps_the_old_one() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let server = ruma::owned_server_name!("campus.example");
+        let first = load_or_make(directory.path(), server.clone()).expect("a key is made");
+        let kept = rotate(directory.path(), server.clone()).expect("the key is rotated");
+        let second = load_or_make(directory.path(), server.clone()).expect("the key is read");
+        assert_ne!(first.id(), second.id());
+        let text = fs::read_to_string(kept).expect("the old key is kept");
+        assert_eq!(parse(&text, server).expect("it is a key").id(), first.id());
+    }
+
+    #[test]
+    fn another_homeservers_key_file_is_understood() {
+        let text = "ed25519 a_Bcde YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n";
+        let key = parse(text, ruma::owned_server_name!("campus.example")).expect("it is a key");
+        assert_eq!(key.id(), "ed25519:a_Bcde");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in ["", "ed25519 a_1", "rsa a_1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1", "ed25519 a_1 c2hvcnQ"] {
+            assert!(parse(text, ruma::owned_server_name!("campus.example")).is_err(), "{text:?}");
+        }
+    }
+}

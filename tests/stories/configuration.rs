@@ -1,0 +1,134 @@
+//! A configuration's mistakes are told with their place, what was expected and what to change.
+
+use lyceum::config::{self, Config};
+
+/// A configuration that works, with these lines beside it.
+fn with(lines: &str) -> Result<Config, String> {
+    let text = format!("[server]\nname = \"campus.example\"\n{lines}");
+    config::parse("lyceum.toml", &text, []).map_err(|problems| problems.to_string())
+}
+
+/// The one mistake of these lines must be told with all of these words.
+#[track_caller]
+fn tells(lines: &str, words: &[&str]) {
+    let told = with(lines).expect_err("this is a mistake");
+    assert!(told.starts_with("The configuration has a mistake:"), "one mistake, told as {told}");
+    for word in words {
+        assert!(told.contains(word), "{word:?} is not in {told}");
+    }
+}
+
+#[test]
+fn a_slip_in_a_key_names_the_nearest_one() {
+    tells("data_dri = \"x\"", &["lyceum.toml:3", "server.data_dri", "did you mean `data_dir`?"]);
+    tells("[federaton]\nenabled = true", &["lyceum.toml:3", "did you mean `federation`?"]);
+    tells("[[listeners]]\naddress = \"127.0.0.1:1\"\nports = 3", &["listeners[0].ports", "address, apis, tls"]);
+}
+
+#[test]
+fn a_wrong_type_says_what_is_expected() {
+    tells("[rate_limits]\nenabled = \"yes\"", &["lyceum.toml:4", "true or false, without quotes", "\"yes\""]);
+    tells("[storage]\ncache_mib = -1", &["storage.cache_mib", "whole number"]);
+    tells("[appservices]\nfiles = \"bridge.yaml\"", &["appservices.files", "a list, for example"]);
+}
+
+#[test]
+fn a_wrong_value_says_what_would_be_right() {
+    tells("[registration]\nmode = \"opne\"", &["\"open\"", "did you mean"]);
+    tells("[[listeners]]\naddress = \"8008\"", &["listeners[0].address", "127.0.0.1:8008"]);
+    tells("[web]\ntrusted_proxies = [\"10.0.0.0/99\"]", &["web.trusted_proxies[0]", "10.0.0.0/8"]);
+    tells("[rooms]\ndefault_version = \"99\"", &["lyceum.toml:4", "\"12\" is the newest"]);
+    tells("[storage]\nengine = \"postgres\"", &["storage.url", "postgres://"]);
+    tells("[log]\nlevel = \"loud\"", &["\"loud\" is not a log level", "debug"]);
+    tells("[well_known]\nserver = \"https://x\"", &["well_known.server", "matrix.campus.example:443"]);
+    tells("[well_known]\nclient_base_url = \"x\"", &["well_known.client_base_url", "https://matrix.campus.example"]);
+    tells("[registration]\nshared_secret = \"\"", &["registration.shared_secret", "leave the line out"]);
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    let twice = "[[listeners]]\naddress = \"127.0.0.1:8008\"\n[[listeners]]\naddress = \"127.0.0.1:8008\"";
+    tells(twice, &["lyceum.toml:6", "listeners[1].address", "named twice"]);
+}
+
+#[test]
+fn a_file_without_a_name_or_without_toml_says_so() {
+    let told = config::parse("lyceum.toml", "[server]\n", []).expect_err("a name is needed").to_string();
+    assert!(told.contains("lyceum.toml:1: server: `name` is missing"), "{told}");
+    let told = config::parse("lyceum.toml", "[server]\nname = \n", []).expect_err("this is no TOML").to_string();
+    assert!(told.contains("lyceum.toml:2") && told.contains("not valid TOML"), "{told}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let told =
+        with("colour = 1\n[rate_limits]\nenabled = 1\n[storage]\nengine = \"sleed\"").expect_err("three mistakes");
+    let lines: Vec<&str> =
+        told.lines().skip(1).map(|line| line.trim().split(": ").next().unwrap_or_default()).collect();
+    assert_eq!(lines, ["lyceum.toml:3", "lyceum.toml:5", "lyceum.toml:7"], "{told}");
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_is_named_when_wrong() {
+    let set = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+    let text = "[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:1\"";
+    let config =
+        config::parse("lyceum.toml", text, set("LYCEUM_LISTENERS__0__ADDRESS", "127.0.0.1:2")).expect("it is right");
+    assert_eq!(config.listeners[0].address.port(), 2);
+    let config =
+        config::parse("lyceum.toml", text, set("LYCEUM_FEDERATION__DENIED_SERVERS", "a.b, c.d")).expect("it is right");
+    assert_eq!(config.federation.denied_servers, ["a.b", "c.d"]);
+    let config =
+        config::parse("lyceum.toml", text, set("LYCEUM_REGISTRATION__SHARED_SECRET", "123")).expect("it is right");
+    assert_eq!(config.registration.shared_secret.as_deref(), Some("123"));
+    let told = config::parse("lyceum.toml", text, set("LYCEUM_FEDERATION__ENABLED", "maybe")).expect_err("it is wrong");
+    assert!(told.to_string().contains("environment variable LYCEUM_FEDERATION__ENABLED"), "{told}");
+}
+
+#[test]
+fn a_text_can_stand_in_a_file_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("secret");
+    std::fs::write(&path, "from a file\n").expect("the file can be written");
+    let config =
+        with(&format!("[registration]\nshared_secret_file = {:?}", path.display().to_string())).expect("it is right");
+    assert_eq!(config.registration.shared_secret.as_deref(), Some("from a file"));
+    tells(
+        "[registration]\nshared_secret_file = \"/no/such/file\"",
+        &["shared_secret_file", "cannot read /no/such/file"],
+    );
+}
+
+#[test]
+fn what_provisioning_tools_write_is_read() {
+    let text = r#"
+        [server]
+        name = "campus.example"
+        data_dir = "./data"
+        [storage]
+        engine = "postgres"
+        url = "postgres://lyceum@localhost/lyceum"
+        [[listeners]]
+        address = "127.0.0.1:8008"
+        apis = ["client", "federation", "admin"]
+        [[listeners]]
+        address = "0.0.0.0:8448"
+        apis = ["client", "federation", "admin"]
+        tls = { certificate = "cert.pem", key = "key.pem" }
+        [registration]
+        mode = "open"
+        shared_secret = "complement"
+        [rate_limits]
+        enabled = false
+        [federation]
+        enabled = true
+        allow_private_networks = true
+        trusted_ca_files = ["ca.crt"]
+        [rooms]
+        default_version = "12"
+        [appservices]
+        files = []
+    "#;
+    let config = config::parse("lyceum.toml", text, []).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.listeners.len(), 2);
+}

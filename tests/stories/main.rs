@@ -1,0 +1,14 @@
+//! Whole servers in one process: what people do, told as stories. One binary, so that it links once.
+
+#[expect(dead_code, reason = "vocabulary for stories that are still to be told")]
+mod support;
+
+mod configuration;
+mod discovery;
+mod media;
+mod messaging;
+mod people;
+mod process;
+mod room_finds;
+mod rooms;
+mod tidy;

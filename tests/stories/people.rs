@@ -1,0 +1,10 @@
+//! People: making accounts, signing in and out, what is theirs.
+
+mod account;
+mod account_data;
+mod devices;
+mod encryption;
+mod profile;
+mod push_rules;
+mod registration;
+mod sessions;

@@ -1,0 +1,114 @@
+//! Making accounts: openly, by token, by shared secret, not at all.
+
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha1::Sha1;
+use std::time::Duration;
+
+use crate::support::{Campus, Person};
+
+const REGISTER: &str = "/_matrix/client/v3/register";
+const SHARED_SECRET: &str = "/_synapse/admin/v1/register";
+
+async fn stranger(settings: &str) -> (Campus, Person) {
+    let campus = Campus::with(["alpha.example"], settings).await;
+    let stranger = campus.host("alpha.example").stranger();
+    (campus, stranger)
+}
+
+#[tokio::test]
+async fn open_registration_asks_for_nothing_and_gives_a_session() {
+    let (_campus, stranger) = stranger("").await;
+    let asked = stranger.post(REGISTER, json!({})).await;
+    assert_eq!(asked.status, 401);
+    assert_eq!(asked.json["flows"], json!([{ "stages": ["m.login.dummy"] }]));
+    let session = asked.json["session"].as_str().expect("a session").to_owned();
+
+    let person = json!({
+        "username": "Cleo", "password": "correct horse", "device_id": "TABLET",
+        "auth": { "type": "m.login.dummy", "session": session },
+    });
+    let answer = stranger.post(REGISTER, person.clone()).await.ok();
+    assert_eq!(answer["user_id"], "@cleo:alpha.example");
+    assert_eq!(answer["device_id"], "TABLET");
+    assert!(answer["access_token"].is_string());
+    stranger.post(REGISTER, person).await.refused(400, "M_USER_IN_USE");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_and_passwords_too_short_are_refused_before_anything_is_asked() {
+    let (_campus, stranger) = stranger("sign_in.password_length_min = 8").await;
+    for name in ["with space", "ümlaut", "semi;colon", "", "back\\slash", &"x".repeat(300)] {
+        stranger.post(REGISTER, json!({ "username": name })).await.refused(400, "M_INVALID_USERNAME");
+        let available = format!("{REGISTER}/available?username={}", crate::support::person::encoded(name));
+        stranger.get(&available).await.refused(400, "M_INVALID_USERNAME");
+    }
+    stranger.post(REGISTER, json!({ "username": "cleo", "password": "short" })).await.refused(400, "M_WEAK_PASSWORD");
+    assert_eq!(stranger.get(&format!("{REGISTER}/available?username=cleo")).await.ok(), json!({ "available": true }));
+    stranger.post(&format!("{REGISTER}?kind=robot"), json!({})).await.refused(400, "M_INVALID_PARAM");
+    stranger.post(&format!("{REGISTER}?kind=guest"), json!({})).await.refused(403, "M_FORBIDDEN");
+    let no_password = json!({ "username": "cleo", "auth": { "type": "m.login.dummy" } });
+    stranger.post(REGISTER, no_password).await.refused(400, "M_MISSING_PARAM");
+}
+
+#[tokio::test]
+async fn a_registration_token_lets_in_as_many_as_it_says() {
+    let (campus, stranger) = stranger("registration.mode = \"token\"").await;
+    let accounts = campus.host("alpha.example").server.accounts().clone();
+    accounts.create_registration_token(Some("welcome".into()), None, Some(1), None).await.expect("a token");
+    let validity = "/_matrix/client/v1/register/m.login.registration_token/validity?token=";
+    assert_eq!(stranger.get(&format!("{validity}welcome")).await.ok(), json!({ "valid": true }));
+    assert_eq!(stranger.get(&format!("{validity}unknown")).await.ok(), json!({ "valid": false }));
+
+    let with = |name: &str, token: &str| {
+        let auth = json!({ "type": "m.login.registration_token", "token": token });
+        json!({ "username": name, "password": "correct horse", "auth": auth })
+    };
+    let refused = stranger.post(REGISTER, with("ann", "unknown")).await.refused(401, "M_UNAUTHORIZED");
+    assert_eq!(refused["flows"], json!([{ "stages": ["m.login.registration_token"] }]));
+    stranger.post(REGISTER, with("ann", "welcome")).await.ok();
+    stranger.post(REGISTER, with("ben", "welcome")).await.refused(401, "M_UNAUTHORIZED");
+    assert_eq!(stranger.get(&format!("{validity}welcome")).await.ok(), json!({ "valid": false }));
+}
+
+#[tokio::test]
+async fn a_closed_server_makes_no_accounts_and_opens_to_no_guests() {
+    let (_campus, stranger) = stranger("registration.mode = \"closed\"").await;
+    stranger
+        .post(REGISTER, json!({ "username": "ann", "password": "correct horse" }))
+        .await
+        .refused(403, "M_FORBIDDEN");
+}
+
+fn mac(nonce: &str, name: &str, admin: bool) -> String {
+    let mut mac = Hmac::<Sha1>::new_from_slice(b"shared").expect("any key fits");
+    mac.update(format!("{nonce}\0{name}\0pass\0{}", if admin { "admin" } else { "notadmin" }).as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn nonce(stranger: &Person) -> String {
+    stranger.get(SHARED_SECRET).await.ok()["nonce"].as_str().expect("a nonce").to_owned()
+}
+
+fn request(nonce: &str, name: &str, admin: bool) -> Value {
+    json!({ "nonce": nonce, "username": name, "password": "pass", "admin": admin, "mac": mac(nonce, name, admin) })
+}
+
+#[tokio::test]
+async fn who_knows_the_shared_secret_makes_accounts() {
+    let (campus, stranger) = stranger("registration.mode = \"closed\"").await;
+    let first = nonce(&stranger).await;
+    let answer = stranger.post(SHARED_SECRET, request(&first, "Root", true)).await.ok();
+    assert_eq!(answer["user_id"], "@root:alpha.example");
+    let used = stranger.post(SHARED_SECRET, request(&first, "other", false)).await;
+    used.refused(400, "M_BAD_JSON");
+
+    let mut forged = request(&nonce(&stranger).await, "eve", false);
+    forged["admin"] = true.into();
+    stranger.post(SHARED_SECRET, forged).await.refused(403, "M_FORBIDDEN");
+    let late = nonce(&stranger).await;
+    campus.clock.advance(Duration::from_secs(61));
+    stranger.post(SHARED_SECRET, request(&late, "late", false)).await.refused(400, "M_BAD_JSON");
+    let symbols = nonce(&stranger).await;
+    stranger.post(SHARED_SECRET, request(&symbols, "a!b", false)).await.refused(400, "M_INVALID_USERNAME");
+}

@@ -1,0 +1,228 @@
+//! The program itself, over real sockets: how it starts, takes orders, is told apart from mistakes, and stops.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to say that it serves, and to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server with a directory of its own; ended when dropped.
+struct Program {
+    directory: TempDir,
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+}
+
+fn lyceum(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lyceum"));
+    command.args(arguments).current_dir(directory).env_remove("LYCEUM_CONFIG").stdin(Stdio::null());
+    command
+}
+
+fn output(directory: &Path, arguments: &[&str]) -> Output {
+    lyceum(directory, arguments).output().expect("the program can be run")
+}
+
+impl Program {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let settings = "[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+        std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
+        Self::start_in(directory)
+    }
+
+    fn start_in(directory: TempDir) -> Self {
+        let mut child = lyceum(directory.path(), &["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let mut log = BufReader::new(child.stderr.take().expect("its log is piped"));
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).expect("the log can be read"), 0, "the server ended before it served");
+            if let Some((_, address)) = line.trim().split_once("listeners=http://") {
+                break address.to_owned();
+            }
+        };
+        Self { directory, child, log, address }
+    }
+
+    /// A plain HTTP/1.1 request, answered whole.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: campus.example\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers");
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal can be sent");
+    }
+
+    /// Waits until it has ended; answers its exit code and the rest of its log.
+    fn ended(&mut self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        let mut rest = String::new();
+        // Ends with the process, which holds the other side.
+        self.log.read_to_string(&mut rest).expect("the log can be read");
+        let status = self.child.wait().expect("the program was started");
+        assert!(begun.elapsed() < PATIENCE, "it took {:?} to stop", begun.elapsed());
+        (status.code(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn it_serves_and_stops_in_order_when_asked() {
+    let mut program = Program::start();
+    assert!(program.get("/_matrix/client/versions").contains("\"v1.11\""));
+    // A connection that says nothing does not hold it up.
+    let silent = TcpStream::connect(&program.address).expect("the server accepts");
+    program.signal("TERM");
+    let (code, log) = program.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+    drop(silent);
+}
+
+#[test]
+fn accounts_are_made_while_it_runs_and_when_it_does_not() {
+    let mut program = Program::start();
+    let made = output(program.directory.path(), &["user", "create", "ada", "--admin", "--generate"]);
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    assert!(said.contains("@ada:campus.example") && said.contains("password"), "{said}");
+    let again = output(program.directory.path(), &["user", "create", "ada", "--generate"]);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("taken"));
+
+    program.signal("TERM");
+    program.ended();
+    let listed = output(program.directory.path(), &["user", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "@ada:campus.example  (administrator)");
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_in_the_way() {
+    let mut program = Program::start();
+    output(program.directory.path(), &["user", "create", "ada", "--generate"]);
+    program.signal("KILL");
+    program.ended();
+    let directory = std::mem::replace(&mut program.directory, tempfile::tempdir().expect("a directory"));
+    let again = Program::start_in(directory);
+    let listed = output(again.directory.path(), &["user", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "@ada:campus.example");
+}
+
+#[test]
+fn a_second_server_on_the_same_address_or_data_says_why_it_cannot_start() {
+    let program = Program::start();
+    let data = program.directory.path();
+    let second = lyceum(data, &["serve"]).env("LYCEUM_LISTENERS__0__ADDRESS", &program.address).output();
+    let second = second.expect("the program can be run");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("already in use"), "{second:?}");
+    let third = output(data, &["serve"]);
+    assert_eq!(third.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&third.stderr).contains("the server is running"), "{third:?}");
+}
+
+#[test]
+fn reloading_takes_up_the_log_level_and_survives_a_mistake() {
+    let mut program = Program::start();
+    let path = program.directory.path().join("config.toml");
+    let settings = std::fs::read_to_string(&path).expect("the configuration can be read");
+    std::fs::write(&path, format!("{settings}colour = 1\n")).expect("the configuration can be written");
+    program.signal("HUP");
+    wait_for(&mut program.log, "was not reloaded");
+    std::fs::write(&path, format!("{settings}[log]\nlevel = \"debug\"\n")).expect("the configuration can be written");
+    program.signal("HUP");
+    wait_for(&mut program.log, "reloaded");
+    assert!(program.get("/health").contains("200 OK"));
+}
+
+fn wait_for(log: &mut impl BufRead, words: &str) {
+    let mut line = String::new();
+    while log.read_line(&mut line).expect("the log can be read") > 0 {
+        if line.contains(words) {
+            return;
+        }
+        line.clear();
+    }
+    panic!("the log ended without {words:?}");
+}
+
+#[test]
+fn a_backup_made_while_it_runs_brings_everything_back() {
+    let mut program = Program::start();
+    let place = program.directory.path();
+    output(place, &["user", "create", "ada", "--generate"]);
+    let made = output(place, &["backup", "saved"]);
+    assert!(made.status.success(), "{made:?}");
+    let again = output(place, &["backup", "saved"]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"), "{again:?}");
+    let over = output(place, &["restore", "saved"]);
+    assert!(String::from_utf8_lossy(&over.stderr).contains("the server is running"), "{over:?}");
+    program.signal("TERM");
+    program.ended();
+    let place = program.directory.path();
+    let over = output(place, &["restore", "saved"]);
+    assert!(String::from_utf8_lossy(&over.stderr).contains("not empty"), "{over:?}");
+
+    let key = std::fs::read(place.join("data/signing.key")).expect("the key is there");
+    std::fs::rename(place.join("data"), place.join("lost")).expect("the data can be moved away");
+    let back = output(place, &["restore", "saved"]);
+    assert!(back.status.success(), "{back:?}");
+    let listed = output(place, &["user", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "@ada:campus.example");
+    assert_eq!(std::fs::read(place.join("data/signing.key")).expect("the key is back"), key);
+}
+
+#[test]
+fn init_writes_once_what_check_config_accepts() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let place = directory.path();
+    let init = ["init", "--server-name", "campus.example", "--listen", "127.0.0.1:0", "--yes"];
+    assert!(output(place, &init).status.success());
+    let written = std::fs::read(place.join("config.toml")).expect("it was written");
+    assert!(output(place, &["check-config"]).status.success());
+    let again = output(place, &init);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is not written over"));
+    assert_eq!(std::fs::read(place.join("config.toml")).expect("it is still there"), written);
+}
+
+#[test]
+fn check_config_tells_of_files_and_ports() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it is bound");
+    std::fs::write(directory.path().join("no.pem"), "no certificate").expect("a file can be written");
+    std::fs::write(directory.path().join("file"), "").expect("a file can be written");
+    let settings = format!(
+        "[server]\nname = \"campus.example\"\ndata_dir = \"file/data\"\n[[listeners]]\naddress = \"{address}\"\n\
+         tls = {{ certificate = \"no.pem\", key = \"missing.pem\" }}\n[federation]\ntrusted_ca_files = [\"ca.pem\"]\n"
+    );
+    std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
+    let told = output(directory.path(), &["check-config"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    for words in ["file is not a directory", "already in use", "missing.pem", "ca.pem"] {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    assert!(!directory.path().join("data").exists());
+}

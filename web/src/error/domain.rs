@@ -1,0 +1,188 @@
+//! What each crate's errors become for the outside: one `From` a crate, one arm a reason. Other servers' errors are in
+//! `error/peers.rs`.
+
+use http::StatusCode;
+use lyceum_accounts::AccountError;
+use lyceum_events::EventError;
+use lyceum_media::MediaError;
+use lyceum_rooms::RoomError;
+use lyceum_storage::{CommitError, StorageError};
+use lyceum_sync::SyncError;
+use ruma::{
+    IdParseError,
+    api::error::{DeserializationError, FromHttpRequestError, IntoHttpError},
+};
+use serde_json::error::Category;
+
+use super::ApiError;
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Data => Self::bad_json(error.to_string()),
+            Category::Syntax | Category::Eof | Category::Io => Self::not_json("The body is not valid JSON"),
+        }
+    }
+}
+
+/// Query and path parameters: ruma gives the same error for both, and the missing only in words.
+impl From<serde_html_form::de::Error> for ApiError {
+    fn from(error: serde_html_form::de::Error) -> Self {
+        let message = error.to_string();
+        if message.starts_with("missing field") { Self::missing_param(message) } else { Self::invalid_param(message) }
+    }
+}
+
+impl From<IdParseError> for ApiError {
+    fn from(error: IdParseError) -> Self {
+        Self::invalid_param(error.to_string())
+    }
+}
+
+impl From<DeserializationError> for ApiError {
+    fn from(error: DeserializationError) -> Self {
+        match error {
+            DeserializationError::Json(error) => error.into(),
+            DeserializationError::Query(error) => error.into(),
+            DeserializationError::Ident(error) => error.into(),
+            DeserializationError::Utf8(_) => Self::not_json("The body is not UTF-8"),
+            DeserializationError::Header(error) => Self::invalid_param(error.to_string()),
+            error => Self::unknown(error.to_string()),
+        }
+    }
+}
+
+impl From<FromHttpRequestError> for ApiError {
+    fn from(error: FromHttpRequestError) -> Self {
+        match error {
+            FromHttpRequestError::Deserialization(error) => error.into(),
+            error => Self::wrong_method(error.to_string()),
+        }
+    }
+}
+
+impl From<IntoHttpError> for ApiError {
+    fn from(error: IntoHttpError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict(_) => Self::unavailable("Too many changes at once; try again"),
+            CommitError::Storage(error) => error.into(),
+            CommitError::Closed => Self::unavailable("The server is shutting down"),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let message = error.to_string();
+        match error {
+            AccountError::UnknownToken { soft_logout } => Self::unknown_token(soft_logout),
+            AccountError::Locked => Self::user_locked(),
+            AccountError::Suspended => Self::user_suspended(message),
+            AccountError::WrongCredentials | AccountError::Forbidden(_) => Self::forbidden(message),
+            AccountError::Deactivated => Self::user_deactivated(message),
+            AccountError::UserInUse => Self::user_in_use(message),
+            AccountError::InvalidUsername(_) => Self::invalid_username(message),
+            AccountError::Exclusive => Self::exclusive(message),
+            AccountError::WeakPassword(_) => Self::weak_password(message),
+            AccountError::Interactive(info) => Self::interactive(&info),
+            AccountError::NotFound(_) => Self::not_found(message),
+            AccountError::InvalidParam(_) => Self::invalid_param(message),
+            AccountError::Unknown(_) => Self::unknown(message),
+            AccountError::MissingParam(_) => Self::missing_param(message),
+            AccountError::BadJson(_) => Self::bad_json(message),
+            AccountError::TooLarge(_) => Self::too_large(message),
+            AccountError::KeyTooLarge => Self::key_too_large(message),
+            AccountError::ProfileTooLarge => Self::profile_too_large(message),
+            AccountError::TooMany(_) => Self::forbidden(message),
+            AccountError::Unrecognized(_) => Self::unrecognized(message),
+            // Spec, account data: "M_BAD_JSON … 405 … this type of account data is controlled by the server".
+            AccountError::NotThisWay(_) => Self::bad_json(message).with_status(StatusCode::METHOD_NOT_ALLOWED),
+            AccountError::WrongBackupVersion { current } => Self::wrong_room_keys_version(&current),
+            AccountError::InvalidSignature(_) => Self::new(StatusCode::BAD_REQUEST, "M_INVALID_SIGNATURE", message),
+            AccountError::Busy | AccountError::Closed => Self::unavailable(message),
+            AccountError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::TooLarge => Self::too_large(error.to_string()),
+            error => Self::bad_json(error.to_string()),
+        }
+    }
+}
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        let message = error.to_string();
+        match error {
+            RoomError::UnknownRoom(_) | RoomError::UnknownEvent(_) | RoomError::NotFound(_) => Self::not_found(message),
+            RoomError::Forbidden(_) => Self::forbidden(message),
+            // The rule is told in words and, for programs, in a field.
+            RoomError::Refused { rule, .. } => Self::forbidden(message).with("rule", rule),
+            RoomError::Held(rule) => Self::forbidden(message).with("rule", rule).with("held", true),
+            RoomError::Bad(_) => Self::bad_json(message),
+            RoomError::InvalidParam(_) => Self::invalid_param(message),
+            RoomError::TooLarge(_) => Self::too_large(message),
+            RoomError::UnsupportedVersion(_) => Self::unsupported_room_version(message),
+            RoomError::IncompatibleVersion(version) => Self::incompatible_room_version(&version),
+            RoomError::InvalidRoomState(_) => Self::invalid_room_state(message),
+            RoomError::RoomInUse(_) => Self::room_in_use(message),
+            RoomError::BadAlias(_) => Self::bad_alias(message),
+            RoomError::InviteBlocked => Self::invite_blocked(message),
+            RoomError::DuplicateAnnotation => Self::duplicate_annotation(message),
+            RoomError::StillIn | RoomError::Limit(_) => Self::unknown(message),
+            RoomError::UnableToAuthorizeJoin => Self::unable_to_authorise_join(message),
+            RoomError::UnableToGrantJoin(_) => Self::unable_to_grant_join(message),
+            RoomError::Busy => Self::unavailable(message),
+            RoomError::Storage(error) => error.into(),
+            RoomError::Commit(error) => error.into(),
+            RoomError::Damaged(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<MediaError> for ApiError {
+    fn from(error: MediaError) -> Self {
+        let message = error.to_string();
+        match error {
+            MediaError::NotFound => Self::not_found(message),
+            MediaError::NotYetUploaded => Self::not_yet_uploaded(message),
+            MediaError::CannotOverwrite => Self::cannot_overwrite_media(message),
+            MediaError::NotYours | MediaError::QuotaReached(_) => Self::forbidden(message),
+            MediaError::TooManyUnused(_, retry_after) => Self::limit_exceeded(retry_after),
+            MediaError::TooLarge(_) | MediaError::TooManyPixels => Self::too_large(message),
+            MediaError::NoPicture(_) => Self::unknown(message),
+            MediaError::TooSlow => Self::unknown(message).with_status(StatusCode::REQUEST_TIMEOUT),
+            MediaError::Busy => Self::unavailable(message),
+            MediaError::File(error) => Self::internal(&error),
+            MediaError::Storage(error) => error.into(),
+            MediaError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<SyncError> for ApiError {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::UnknownPos => Self::unknown_pos(error.to_string()),
+            SyncError::Rooms(error) => error.into(),
+            SyncError::Accounts(error) => error.into(),
+            SyncError::Storage(error) => error.into(),
+        }
+    }
+}

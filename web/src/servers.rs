@@ -1,0 +1,46 @@
+//! Requests of other servers: what was signed, and who verifies it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Uri, header, request::Parts};
+use lyceum_peers::{Credentials, Peers, Signed};
+use ruma::OwnedServerName;
+
+use crate::{ApiError, WebState};
+
+/// A request as its sender signed it (spec, "Request authentication").
+#[derive(Debug, Clone, Copy)]
+pub struct SignedRequest<'a> {
+    /// The `Authorization` header. How old servers write theirs is the verifier's to know.
+    pub authorization: &'a HeaderValue,
+    /// The method.
+    pub method: &'a Method,
+    /// The path and query, as they came.
+    pub uri: &'a Uri,
+    /// The body as it came; empty when there is none. Its depth was checked.
+    pub body: &'a Bytes,
+}
+
+/// Who verifies other servers' requests: destination, keys, signature.
+#[async_trait]
+pub trait ServerVerifier: Send + Sync {
+    /// The server that sent this, proved.
+    async fn verify(&self, request: SignedRequest<'_>) -> Result<OwnedServerName, ApiError>;
+}
+
+#[async_trait]
+impl ServerVerifier for Peers {
+    async fn verify(&self, request: SignedRequest<'_>) -> Result<OwnedServerName, ApiError> {
+        let SignedRequest { authorization, method, uri, body } = request;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let credentials = Credentials::parse(authorization)?;
+        Ok(self.authenticate(Signed { method: method.as_str(), target, body }, &credentials).await?)
+    }
+}
+
+/// The server a request comes from.
+pub(crate) async fn origin(parts: &Parts, web: &WebState, body: &Bytes) -> Result<OwnedServerName, ApiError> {
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.ok_or_else(|| ApiError::unauthorized("The request is not signed"))?;
+    web.servers().verify(SignedRequest { authorization, method: &parts.method, uri: &parts.uri, body }).await
+}
