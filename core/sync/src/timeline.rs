@@ -1,9 +1,9 @@
 //! The part of a room's timeline that goes into an answer.
 
-use lyceum_rooms::{Direction, Known, TimelineToken};
+use lyceum_rooms::{Direction, Known, Looker, TimelineToken};
 use lyceum_storage::Position;
 use ruma::RoomId;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{Result, Sync, joined::passes, response::Timeline, v2::Turn};
 
@@ -11,6 +11,12 @@ use crate::{Result, Sync, joined::passes, response::Timeline, v2::Turn};
 const LOOKED_AT_MAX: usize = 5000;
 /// Events read at a time.
 const PAGE: usize = 100;
+
+/// Own messages younger than this may still be waiting for the answer to their sending.
+const ECHO_FRESH_MS: i64 = 1_000;
+/// How long a client is given to take in that answer before it is shown the message over sync. matrix-js-sdk calls a thread
+/// reply not sent when it meets the two the other way round.
+const ECHO_PAUSE: Duration = Duration::from_millis(10);
 
 /// A stretch of the stream.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +113,9 @@ impl Sync {
     pub(crate) async fn timeline_of(&self, turn: &Turn<'_>, slice: Slice) -> Result<Timeline> {
         let start = slice.events.first().and_then(|known| known.order());
         let looker = turn.request.looker(self.now());
+        if slice.events.iter().any(|known| is_fresh_echo(looker, known)) {
+            tokio::time::sleep(ECHO_PAUSE).await;
+        }
         Ok(Timeline {
             events: self.forms(looker, &slice.events).await?,
             limited: slice.limited,
@@ -116,6 +125,14 @@ impl Sync {
             }),
         })
     }
+}
+
+/// Whether the client itself sent this a moment ago.
+fn is_fresh_echo(looker: Looker<'_>, known: &Known) -> bool {
+    let age_ms = i64::from(looker.now.get()) - i64::from(known.event().ts().get());
+    age_ms < ECHO_FRESH_MS
+        && known.event().sender() == looker.user
+        && known.transaction().is_some_and(|(device, _)| looker.device == Some(device))
 }
 
 /// A live event's place in its timeline is the position of its commit.
