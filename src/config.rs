@@ -45,6 +45,9 @@ pub struct Config {
     /// What the server says about itself under `/.well-known/matrix/`.
     #[serde(default)]
     pub well_known: lyceum_client_api::WellKnownConfig,
+    /// What clients are told for calls.
+    #[serde(default)]
+    pub calls: lyceum_client_api::CallsConfig,
     /// How requests are taken in.
     #[serde(default)]
     pub web: lyceum_web::WebConfig,
@@ -189,6 +192,10 @@ impl Config {
     pub fn rooms(&self) -> lyceum_rooms::RoomsConfig {
         lyceum_rooms::RoomsConfig {
             default_version: self.rooms.default_version.clone(),
+            delays: lyceum_rooms::DelayLimits {
+                delay_ms_max: self.rooms.delay_secs_max.saturating_mul(1_000),
+                events_max: self.rooms.delayed_events_max,
+            },
             ..lyceum_rooms::RoomsConfig::default()
         }
     }

@@ -141,6 +141,7 @@ impl Server {
             clock: clock.clone(),
             served_rooms: served_rooms(&config.rooms.default_version),
             well_known: config.well_known.clone(),
+            calls: Arc::new(config.calls.clone()),
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),

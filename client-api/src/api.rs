@@ -10,7 +10,11 @@ use lyceum_sync::Sync;
 use lyceum_web::WebState;
 use std::sync::Arc;
 
-use crate::{config::WellKnownConfig, media::Library, remote::Remote};
+use crate::{
+    config::{CallsConfig, WellKnownConfig},
+    media::Library,
+    remote::Remote,
+};
 
 /// What the client-server handlers work with.
 #[derive(Clone)]
@@ -33,6 +37,8 @@ pub struct Api {
     pub served_rooms: ServedRooms,
     /// What the `.well-known` documents say.
     pub well_known: WellKnownConfig,
+    /// What clients are told for calls.
+    pub calls: Arc<CallsConfig>,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -65,6 +71,7 @@ handles! {
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,
+    calls: Arc<CallsConfig>,
 }
 
 impl FromRef<Api> for Remote {

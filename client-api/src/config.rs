@@ -4,6 +4,24 @@ use serde::Deserialize;
 use std::sync::Arc;
 use url::Url;
 
+/// What clients are told for calls. `[calls]` in the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallsConfig {
+    /// Servers that relay calls between two people, as `turn:` and `turns:` URIs.
+    pub turn_uris: Vec<String>,
+    /// The secret shared with them, for passwords that are made for each person and expire.
+    pub turn_secret: Option<String>,
+    /// Without a secret: a user name for everybody, and its password.
+    pub turn_username: Option<String>,
+    /// The password of that user name.
+    pub turn_password: Option<String>,
+    /// How long credentials are good, in seconds.
+    pub turn_lifetime_secs: Option<u64>,
+    /// Where clients get leave to join calls of many people: the addresses of LiveKit's token service.
+    pub livekit_service_urls: Vec<Url>,
+}
+
 /// What the server says about itself under `/.well-known/matrix/`. `[well_known]` in the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

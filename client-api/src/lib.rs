@@ -27,7 +27,8 @@ mod sync;
 mod to_device;
 mod typing;
 mod user_directory;
+mod voip;
 
 pub use api::{Api, ServedRooms};
-pub use config::{SupportConfig, WellKnownConfig};
+pub use config::{CallsConfig, SupportConfig, WellKnownConfig};
 pub use routes::routes;

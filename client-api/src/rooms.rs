@@ -3,6 +3,7 @@
 pub(crate) mod aliases;
 pub(crate) mod by_time;
 pub(crate) mod create;
+pub(crate) mod delayed;
 pub(crate) mod directory;
 pub(crate) mod join;
 pub(crate) mod members;

@@ -37,6 +37,7 @@ pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     storage(config, &mut found);
     listeners(config, &mut found);
     well_known(config, &mut found);
+    calls(config, &mut found);
     let version = &config.rooms.default_version;
     if version.rules().is_none() || matches!(version, RoomVersionId::_Custom(_)) {
         let text =
@@ -109,6 +110,24 @@ fn well_known(config: &Config, found: &mut Vec<Finding>) {
     if ruma::ServerName::parse(&**address).is_err() {
         let text = format!("{address:?} is not a host and port; write for example \"matrix.campus.example:443\"");
         found.push(Finding::new("well_known.server", text));
+    }
+}
+
+fn calls(config: &Config, found: &mut Vec<Finding>) {
+    let calls = &config.calls;
+    let is_turn = |uri: &String| ["turn:", "turns:", "stun:", "stuns:"].iter().any(|scheme| uri.starts_with(scheme));
+    for (index, uri) in calls.turn_uris.iter().enumerate().filter(|(_, uri)| !is_turn(uri)) {
+        let text = format!("{uri:?} is not a TURN address; write for example \"turn:turn.campus.example:3478\"");
+        found.push(Finding::new(&format!("calls.turn_uris.{index}"), text));
+    }
+    if calls.turn_username.is_some() != calls.turn_password.is_some() {
+        let text = "a user name and a password belong together; write both, or a turn_secret instead";
+        found.push(Finding::new("calls.turn_username", text));
+    }
+    let is_known = calls.turn_secret.is_some() || calls.turn_username.is_some();
+    if !calls.turn_uris.is_empty() && !is_known {
+        let text = "TURN servers ask for credentials; write a turn_secret, or turn_username and turn_password";
+        found.push(Finding::new("calls.turn_uris", text));
     }
 }
 

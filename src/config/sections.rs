@@ -106,11 +106,15 @@ pub struct Registration {
 pub struct Rooms {
     /// The version of new rooms.
     pub default_version: RoomVersionId,
+    /// How long before its time an event may be given to the server to send later, in seconds.
+    pub delay_secs_max: u64,
+    /// How many such events one person may have waiting.
+    pub delayed_events_max: usize,
 }
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { default_version: RoomVersionId::V12 }
+        Self { default_version: RoomVersionId::V12, delay_secs_max: 24 * 60 * 60, delayed_events_max: 100 }
     }
 }
 

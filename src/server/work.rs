@@ -21,6 +21,7 @@ pub(super) struct Work {
     /// `None` when the server does not federate.
     sender: Option<Sender>,
     upkeep: JoinHandle<()>,
+    delays: JoinHandle<()>,
 }
 
 impl Server {
@@ -32,17 +33,30 @@ impl Server {
             false => None,
         };
         let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
-        self.work = Some(Work { sender, upkeep });
+        let rooms = self.rooms.clone();
+        let delays = tokio::spawn(async move { rooms.keep_delays().await });
+        self.work = Some(Work { sender, upkeep, delays });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, upkeep }) = self.work.take() else { return };
-        // Each of its acts is one batch: it can end between any two.
+        let Some(Work { sender, upkeep, delays }) = self.work.take() else { return };
+        // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
+        delays.abort();
         if let Some(sender) = sender {
             sender.stop().await;
+        }
+    }
+
+    /// Ends as if the process were killed: nothing more is noted.
+    pub fn crash(&self) {
+        let Some(Work { sender, upkeep, delays }) = &self.work else { return };
+        upkeep.abort();
+        delays.abort();
+        if let Some(sender) = sender {
+            sender.crash();
         }
     }
 

@@ -3,7 +3,9 @@
 #[expect(dead_code, reason = "vocabulary for stories that are still to be told")]
 mod support;
 
+mod calls;
 mod configuration;
+mod delayed;
 mod discovery;
 mod media;
 mod messaging;

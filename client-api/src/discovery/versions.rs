@@ -29,6 +29,9 @@ const UNSTABLE_FEATURES: &[&str] = &[
     // Simplified sliding sync, state after the timeline in sync.
     "org.matrix.simplified_msc3575",
     "org.matrix.msc4222",
+    // Delayed events, transports for calls.
+    "org.matrix.msc4140",
+    "org.matrix.msc4143",
     // Pinging application services.
     "fi.mau.msc2659.stable",
 ];

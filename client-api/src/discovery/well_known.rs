@@ -1,28 +1,39 @@
 //! `/.well-known/matrix/…`: where clients and servers find this server, and whom to ask for help.
 
 use axum::extract::State;
-use lyceum_web::{Answer, ApiError, Public, Ruma};
+use lyceum_web::{Answer, ApiError, Public, RawJson, Ruma};
 use ruma::{
     OwnedServerName, ServerName,
     api::{
         client::discovery::{
-            discover_homeserver::{self, HomeserverInfo},
+            discover_homeserver,
             discover_support::{self, Contact, ContactRole},
         },
         federation::discovery::discover_homeserver as discover_homeserver_for_servers,
     },
 };
 
-use crate::config::WellKnownConfig;
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::{
+    answers::Raw,
+    config::{CallsConfig, WellKnownConfig},
+    voip::livekit,
+};
 
 /// `GET /.well-known/matrix/client`
 pub(crate) async fn discover_homeserver(
     State(well_known): State<WellKnownConfig>,
+    State(calls): State<Arc<CallsConfig>>,
     _: Public<discover_homeserver::Request>,
-) -> Answer<discover_homeserver::Response> {
+) -> Raw {
     let base_url = well_known.client_base_url.ok_or_else(|| ApiError::not_found("No client address is configured"))?;
-    let base_url = base_url.as_str().trim_end_matches('/').to_owned();
-    Ok(Ruma(discover_homeserver::Response::new(HomeserverInfo::new(base_url))))
+    let mut answer = json!({ "m.homeserver": { "base_url": base_url.as_str().trim_end_matches('/') } });
+    if !calls.livekit_service_urls.is_empty() {
+        answer["org.matrix.msc4143.rtc_foci"] = livekit(&calls).into();
+    }
+    RawJson::of(&answer)
 }
 
 /// `GET /.well-known/matrix/server`
@@ -64,8 +75,20 @@ mod tests {
     #[tokio::test]
     async fn clients_and_servers_are_told_where_to_go() {
         let asked = Public { body: discover_homeserver::Request::new() };
-        let Ruma(client) = discover_homeserver(State(configured()), asked).await.expect("configured");
-        assert_eq!(client.homeserver.base_url, "https://matrix.campus.example");
+        let calls = Arc::new(CallsConfig {
+            livekit_service_urls: vec!["https://livekit.campus.example/".parse().expect("a URL")],
+            ..CallsConfig::default()
+        });
+        let client = discover_homeserver(State(configured()), State(calls), asked).await.expect("configured");
+        let client: serde_json::Value = serde_json::from_slice(&client.0).expect("JSON");
+        let foci = json!([{ "type": "livekit", "livekit_service_url": "https://livekit.campus.example" }]);
+        assert_eq!(
+            client,
+            json!({
+                "m.homeserver": { "base_url": "https://matrix.campus.example" },
+                "org.matrix.msc4143.rtc_foci": foci,
+            })
+        );
         let asked = Public { body: discover_homeserver_for_servers::Request::new() };
         let Ruma(server) = discover_homeserver_for_servers(State(configured()), asked).await.expect("configured");
         assert_eq!(server.server, "matrix.campus.example:443");
@@ -77,7 +100,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_configured_is_nothing_there() {
         let asked = Public { body: discover_homeserver::Request::new() };
-        let refused = discover_homeserver(State(WellKnownConfig::default()), asked).await.expect_err("nothing to say");
+        let refused = discover_homeserver(State(WellKnownConfig::default()), State(Arc::default()), asked)
+            .await
+            .expect_err("nothing to say");
         assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (404, Some("M_NOT_FOUND")));
     }
 }

@@ -4,37 +4,59 @@ use axum::extract::State;
 use lyceum_accounts::{Session, SessionKind};
 use lyceum_events::Draft;
 use lyceum_rooms::{Rooms, Sender, Transaction};
-use lyceum_web::{Answer, Authed, Ruma};
+use lyceum_web::{Answer, Authed, AuthedRaw, RawJson, Ruma};
 use ruma::{
-    MilliSecondsSinceUnixEpoch,
-    api::client::{message::send_message_event, redact::redact_event},
+    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, RoomId, api::client::redact::redact_event,
     events::TimelineEventType,
 };
+use serde::Deserialize;
+use serde_json::json;
 
-use super::content;
+use super::delayed;
+use crate::answers::Raw;
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`.
 pub(crate) async fn send_message_event(
     State(rooms): State<Rooms>,
-    Authed { session, body }: Authed<send_message_event::v3::Request>,
-) -> Answer<send_message_event::v3::Response> {
-    let kind = body.event_type.to_string();
-    let endpoint = format!("send|{kind}");
-    let transaction = transaction(&session, &endpoint, body.txn_id.as_str());
-    let sender =
-        Sender { user: &session.user_id, transaction: Some(transaction), ts: time_of(&session, body.timestamp) };
-    let mut content = content(&body.body)?;
-    let event_id = if kind == TimelineEventType::RoomRedaction.to_string() {
+    request: AuthedRaw<(String, String, String), SendQuery>,
+) -> Raw {
+    let (session, (room, kind, transaction_id)) = (&request.session, &request.path);
+    let room = <&RoomId>::try_from(room.as_str())?;
+    let SendQuery { ts, delay_ms } = request.query;
+    let endpoint = format!("{}|{kind}", if delay_ms.is_some() { "delayed" } else { "send" });
+    let transaction = transaction(session, &endpoint, transaction_id);
+    let sender = Sender { user: &session.user_id, transaction: Some(transaction), ts: time_of(session, ts) };
+    if delay_ms.is_some()
+        && let Some(same) = rooms.already_delayed(sender, room).await?
+    {
+        return delayed::answer(&same);
+    }
+    let mut content: CanonicalJsonObject = serde_json::from_slice(&request.body)?;
+    if let Some(delay_ms) = delay_ms {
+        let what = (TimelineEventType::from(kind.as_str()), None);
+        return delayed::answer(&rooms.delay(sender, room, what, &content, delay_ms).await?);
+    }
+    let event_id = if *kind == TimelineEventType::RoomRedaction.to_string() {
         let redacts = redacted_by(&mut content)?;
-        rooms.send_redaction(sender, &body.room_id, &redacts, content).await?
+        rooms.send_redaction(sender, room, &redacts, content).await?
     } else {
-        rooms.send(sender, &body.room_id, Draft::message(kind, content)).await?
+        rooms.send(sender, room, Draft::message(kind.as_str(), content)).await?
     };
-    Ok(Ruma(send_message_event::v3::Response::new(event_id)))
+    RawJson::of(&json!({ "event_id": event_id }))
+}
+
+/// What sending may be asked beside the event.
+#[derive(Deserialize)]
+pub(crate) struct SendQuery {
+    /// When it was sent, as application services may say.
+    ts: Option<MilliSecondsSinceUnixEpoch>,
+    /// To be sent only after so many milliseconds (MSC4140).
+    #[serde(rename = "org.matrix.msc4140.delay")]
+    delay_ms: Option<u64>,
 }
 
 /// What a redaction that is sent like any other event redacts.
-fn redacted_by(content: &mut ruma::CanonicalJsonObject) -> Result<ruma::OwnedEventId, lyceum_web::ApiError> {
+fn redacted_by(content: &mut CanonicalJsonObject) -> Result<ruma::OwnedEventId, lyceum_web::ApiError> {
     let redacts = content.remove("redacts");
     let redacts = redacts.as_ref().and_then(|value| value.as_str()).and_then(|id| id.try_into().ok());
     redacts.ok_or_else(|| lyceum_web::ApiError::bad_json("A redaction names the event it redacts"))
@@ -52,7 +74,7 @@ pub(crate) async fn redact_event(
     Ok(Ruma(redact_event::v3::Response::new(event_id)))
 }
 
-fn transaction<'a>(session: &'a Session, endpoint: &'a str, id: &'a str) -> Transaction<'a> {
+pub(crate) fn transaction<'a>(session: &'a Session, endpoint: &'a str, id: &'a str) -> Transaction<'a> {
     let device = session.device_id.as_deref().map_or("", |device| device.as_str());
     Transaction { device, endpoint, id }
 }

@@ -2,12 +2,13 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
+use ruma::api::client::message::send_message_event;
 
 use crate::{
     Api,
     rooms::{
-        aliases, by_time, create, directory, join, members, messages, moderation, peek, relations, reports, send,
-        spaces, state, upgrade,
+        aliases, by_time, create, delayed, directory, join, members, messages, moderation, peek, relations, reports,
+        send, spaces, state, upgrade,
     },
 };
 
@@ -18,7 +19,7 @@ const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
 const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guests();
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
-    found(said(membership(routes)))
+    delays(found(said(membership(routes))))
         .mount_with(ACTIVE, upgrade::upgrade_room)
         .mount_with(ACTIVE, create::create_room)
         .mount_with(ACTIVE, aliases::create_alias)
@@ -48,7 +49,7 @@ fn membership(routes: Routes<Api>) -> Routes<Api> {
 
 fn said(routes: Routes<Api>) -> Routes<Api> {
     routes
-        .mount_with(ACTIVE_GUESTS, send::send_message_event)
+        .mount_as::<send_message_event::v3::Request, _, _>(ACTIVE_GUESTS, send::send_message_event)
         .mount(send::redact_event)
         .mount_with(GUESTS, messages::get_message_events)
         .mount_with(GUESTS, messages::get_room_event)
@@ -63,6 +64,20 @@ fn said(routes: Routes<Api>) -> Routes<Api> {
         .mount_with(ACTIVE, reports::report_content)
         .mount_with(ACTIVE, reports::report_room)
         .mount_with(ACTIVE, reports::report_user)
+}
+
+fn delays(routes: Routes<Api>) -> Routes<Api> {
+    let msc4140 = "/_matrix/client/unstable/org.matrix.msc4140";
+    let asking = format!("{msc4140}/rooms/{{room_id}}/delayed_event/{{event_type}}/{{txn_id}}");
+    let all = format!("{msc4140}/delayed_events");
+    let (one, action) = (format!("{all}/{{delay_id}}"), format!("{all}/{{delay_id}}/{{action}}"));
+    let plain = RouteOptions::new();
+    routes
+        .mount_at(&Method::PUT, &[&asking], ACTIVE, delayed::send_delayed_event)
+        .mount_at(&Method::GET, &[&all], plain, delayed::get_all_delayed_events)
+        .mount_at(&Method::GET, &[&one], plain, delayed::get_delayed_event)
+        .mount_at(&Method::POST, &[&one], plain, delayed::update_by_body)
+        .mount_at(&Method::POST, &[&action], plain, delayed::update_by_path)
 }
 
 fn found(routes: Routes<Api>) -> Routes<Api> {

@@ -126,9 +126,8 @@ impl Sender {
         }
     }
 
-    /// Ends as if the process were killed.
-    #[cfg(test)]
-    fn crash(&self) {
+    /// Ends as if the process were killed: nothing more is noted.
+    pub fn crash(&self) {
         self.inner.stopping.send_replace(true);
     }
 

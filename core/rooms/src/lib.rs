@@ -8,6 +8,7 @@
 //! * `known`, `client_form`: an event with what this server knows about it; the form clients see.
 //! * `room`, `rooms`: rooms in memory, the handle.
 //! * `write`, `record`, `redact`: one batch for everything an act implies.
+//! * `delayed`: what is to be sent later.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`: how far people have read.
@@ -42,6 +43,7 @@ mod accept;
 mod aliases;
 mod create;
 mod create_levels;
+mod delayed;
 mod elsewhere;
 mod import;
 mod lend;
@@ -73,6 +75,7 @@ pub use accept::Acceptance;
 pub use check::{Checked, KeptKeys};
 pub use client_form::{Looker, Unsigned, stripped_form};
 pub use create::{Created, InitialState, NewRoom, Preset};
+pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery};
 pub use error::{Result, RoomError};
 pub use facts::Facts;

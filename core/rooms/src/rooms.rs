@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    Judge, Known, People, Result, RoomError, Snapshot,
+    DelayLimits, Judge, Known, People, Result, RoomError, Snapshot,
     bundle::{THREADS_IN_MEMORY_MAX, Threads},
     groups::{self, Chain},
     members::Memberships,
@@ -38,11 +38,18 @@ pub struct RoomsConfig {
     pub rooms_in_memory_max: usize,
     /// Events kept in memory beside the last of each room.
     pub events_in_memory_max: usize,
+    /// How far delaying events may go.
+    pub delays: DelayLimits,
 }
 
 impl Default for RoomsConfig {
     fn default() -> Self {
-        Self { default_version: RoomVersionId::V12, rooms_in_memory_max: 4_000, events_in_memory_max: 20_000 }
+        Self {
+            default_version: RoomVersionId::V12,
+            rooms_in_memory_max: 4_000,
+            events_in_memory_max: 20_000,
+            delays: DelayLimits::default(),
+        }
     }
 }
 

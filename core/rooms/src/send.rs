@@ -94,7 +94,7 @@ impl Rooms {
 
 impl Writing {
     /// The event that already says what a state draft says, if there is one by the same sender.
-    async fn same_state(&self, sender: Sender<'_>, draft: &Draft) -> Result<Option<OwnedEventId>> {
+    pub(crate) async fn same_state(&self, sender: Sender<'_>, draft: &Draft) -> Result<Option<OwnedEventId>> {
         let Some(state_key) = &draft.state_key else { return Ok(None) };
         let kind = StateEventType::from(draft.kind.to_string());
         let held = self.state_event(&kind, state_key).await?;
@@ -158,7 +158,7 @@ pub(crate) fn unknown_is_forbidden(error: RoomError) -> RoomError {
     }
 }
 
-fn transaction_key(sender: Sender<'_>, room: &RoomId, transaction: Transaction<'_>) -> TransactionKey {
+pub(crate) fn transaction_key(sender: Sender<'_>, room: &RoomId, transaction: Transaction<'_>) -> TransactionKey {
     let endpoint = format!("{room}|{}", transaction.endpoint);
     (sender.user.to_string(), transaction.device.to_owned(), endpoint, transaction.id.to_owned())
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Membership,
+    delayed::StoredDelayed,
     groups::StoredGroup,
     receipts::{MovedReceipt, ReceiptRow},
     reports::Report,
@@ -130,6 +131,25 @@ pub(crate) const REDACTIONS_AHEAD: Table<String, String> = Table::new(
     "r.redactahead",
     "the redaction of an event that is not here yet, so that it is redacted on arrival; one row for each such event, gone \
      when it arrives",
+);
+
+/// `(user, delay id)`.
+pub(crate) const DELAYED: Table<(String, String), StoredDelayed> = Table::new(
+    "r.delayed",
+    "events that people want sent later; ended in the batch of the event; a bounded number for each person, those that \
+     ended included",
+);
+
+/// By delay id: whose it is.
+pub(crate) const DELAYED_OWNERS: Table<String, String> = Table::new(
+    "r.delayedowner",
+    "whose a delayed event is, since acting on one names only its id; as many as r.delayed",
+);
+
+/// `(when, delay id)`.
+pub(crate) const DELAYED_DUE: Table<(u64, String), ()> = Table::new(
+    "r.delayeddue",
+    "when delayed events are due, read by the timer; one row for each that waits, written and removed with it",
 );
 
 /// An event as it is stored.

@@ -31,6 +31,7 @@ pub(crate) struct Campus {
     pub(crate) clock: ManualClock,
     pub(crate) wires: Wires,
     hosts: BTreeMap<String, Host>,
+    settings: String,
 }
 
 /// One server of a campus.
@@ -39,7 +40,8 @@ pub(crate) struct Host {
     pub(crate) store: Store,
     pub(crate) router: Router,
     /// Where its files are, until the story ends.
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
+    index: u8,
 }
 
 impl Campus {
@@ -57,7 +59,7 @@ impl Campus {
                 Host::start(name, settings, &clock, &wires, u8::try_from(index).expect("a handful of servers")).await;
             hosts.insert(name.to_owned(), host);
         }
-        Self { clock, wires, hosts }
+        Self { clock, wires, hosts, settings: settings.to_owned() }
     }
 
     /// Waits until every server has delivered what it has to tell the others. Never with a wire cut that somebody needs.
@@ -72,6 +74,27 @@ impl Campus {
             }
         };
         tokio::time::timeout(PATIENCE, all).await.expect("the campus settles");
+    }
+
+    /// Stops the server of this name and starts it again over what it has stored. People go on by
+    /// [`Person::at`](super::Person::at).
+    pub(crate) async fn restarts(&mut self, name: &str) {
+        let mut host = self.hosts.remove(name).expect("there is such a server");
+        host.server.stop().await;
+        self.starts_again(name, host).await;
+    }
+
+    /// Kills the server of this name, which writes nothing more, and starts it again over what it has stored.
+    pub(crate) async fn crashes(&mut self, name: &str) {
+        let host = self.hosts.remove(name).expect("there is such a server");
+        host.server.crash();
+        self.starts_again(name, host).await;
+    }
+
+    async fn starts_again(&mut self, name: &str, before: Host) {
+        let Host { store, data, index, .. } = before;
+        let host = Host::over(name, &self.settings, &self.clock, &self.wires, (store, data, index)).await;
+        self.hosts.insert(name.to_owned(), host);
     }
 
     /// The server of this name.
@@ -93,8 +116,19 @@ impl Campus {
 
 impl Host {
     async fn start(name: &str, settings: &str, clock: &ManualClock, wires: &Wires, index: u8) -> Self {
-        let mode = if settings.contains("registration.mode") { "" } else { "registration.mode = \"open\"\n" };
         let data = tempfile::tempdir().expect("a directory can be made");
+        let store = Store::memory().await.expect("a store in memory opens");
+        Self::over(name, settings, clock, wires, (store, data, index)).await
+    }
+
+    async fn over(
+        name: &str,
+        settings: &str,
+        clock: &ManualClock,
+        wires: &Wires,
+        (store, data, index): (Store, tempfile::TempDir, u8),
+    ) -> Self {
+        let mode = if settings.contains("registration.mode") { "" } else { "registration.mode = \"open\"\n" };
         let text = format!(
             "server.name = {name:?}\nserver.data_dir = {:?}\nstorage.engine = \"memory\"\nrate_limits.enabled = false\n\
              {mode}registration.shared_secret = \"shared\"\n\
@@ -103,7 +137,6 @@ impl Host {
         );
         let config =
             config::parse("the story's configuration", &text, []).unwrap_or_else(|problems| panic!("{problems}"));
-        let store = Store::memory().await.expect("a store in memory opens");
         let key = ServerKey::from_seed(config.server.name.clone(), &[index; 32], "a1").expect("32 bytes make a key");
         let outbound = Outbound::over(wires.from(name));
         let services = Arc::new(NoServices);
@@ -113,7 +146,7 @@ impl Host {
         server.start().await.expect("the followers start");
         let router = server.router(&[Api::Client, Api::Federation, Api::Admin]);
         wires.reach(name, router.clone());
-        Self { server, store, router, _data: data }
+        Self { server, store, router, data, index }
     }
 
     /// A new person, signed in on one device.

@@ -95,6 +95,13 @@ impl Person {
         }
     }
 
+    /// The same person's client, once the server was started again.
+    pub(crate) fn at(&self, host: &super::campus::Host) -> Self {
+        let (token, id, device) = (self.token.clone(), self.id.clone(), self.device.clone());
+        let transactions = AtomicU64::new(self.transactions.load(Ordering::Relaxed));
+        Self { token, id, device, transactions, ..Self::stranger(host.router.clone()) }
+    }
+
     /// Somebody at the same server with this token.
     pub(crate) fn with_token(&self, token: &Value) -> Self {
         let (token, id) = (token.as_str().map(str::to_owned), self.id.clone());
