@@ -66,6 +66,9 @@ pub struct Config {
     /// Rooms.
     #[serde(default)]
     pub rooms: Rooms,
+    /// Who is found by people who look for others.
+    #[serde(default)]
+    pub user_directory: lyceum_client_api::UserDirectoryConfig,
     /// Application services.
     #[serde(default)]
     pub appservices: Appservices,

@@ -142,6 +142,7 @@ impl Server {
             served_rooms: served_rooms(&config.rooms.default_version),
             well_known: config.well_known.clone(),
             calls: Arc::new(config.calls.clone()),
+            user_directory: config.user_directory,
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),

@@ -11,7 +11,7 @@ use lyceum_web::WebState;
 use std::sync::Arc;
 
 use crate::{
-    config::{CallsConfig, WellKnownConfig},
+    config::{CallsConfig, UserDirectoryConfig, WellKnownConfig},
     media::Library,
     remote::Remote,
 };
@@ -39,6 +39,8 @@ pub struct Api {
     pub well_known: WellKnownConfig,
     /// What clients are told for calls.
     pub calls: Arc<CallsConfig>,
+    /// Who is found in the user directory.
+    pub user_directory: UserDirectoryConfig,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -72,6 +74,7 @@ handles! {
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,
     calls: Arc<CallsConfig>,
+    user_directory: UserDirectoryConfig,
 }
 
 impl FromRef<Api> for Remote {

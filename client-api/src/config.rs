@@ -45,3 +45,11 @@ pub struct SupportConfig {
     /// A page that helps.
     pub page: Option<Url>,
 }
+
+/// Who is found by `/user_directory/search`. `[user_directory]` in the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserDirectoryConfig {
+    /// Whether everybody of this server is found, not only who shares a room with the searcher or is in a public one.
+    pub everybody: bool,
+}

@@ -6,6 +6,7 @@
 
 mod account;
 mod account_data;
+mod admin;
 mod answers;
 mod api;
 mod backup;
@@ -15,6 +16,7 @@ mod device;
 mod discovery;
 mod keys;
 mod media;
+mod pages;
 mod presence;
 mod profile;
 mod push_rules;
@@ -30,5 +32,5 @@ mod user_directory;
 mod voip;
 
 pub use api::{Api, ServedRooms};
-pub use config::{CallsConfig, SupportConfig, WellKnownConfig};
+pub use config::{CallsConfig, SupportConfig, UserDirectoryConfig, WellKnownConfig};
 pub use routes::routes;

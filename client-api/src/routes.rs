@@ -1,5 +1,6 @@
 //! Every endpoint of the client-server door, a line each.
 
+mod admin;
 mod encryption;
 mod media;
 mod people;
@@ -11,6 +12,7 @@ use lyceum_web::Routes;
 use crate::{
     Api,
     discovery::{
+        auth_metadata::get_authorization_server_metadata,
         versions::get_supported_versions,
         well_known::{discover_homeserver, discover_homeserver_for_servers, discover_support},
     },
@@ -18,13 +20,15 @@ use crate::{
 
 /// The routes of the client-server door.
 pub fn routes() -> Routes<Api> {
-    let families = [discovery, media::routes, people::routes, encryption::routes, sync::routes, rooms::routes];
+    let families =
+        [discovery, media::routes, people::routes, encryption::routes, sync::routes, rooms::routes, admin::routes];
     families.into_iter().fold(Routes::new(), |routes, add| add(routes))
 }
 
 fn discovery(routes: Routes<Api>) -> Routes<Api> {
     routes
         .mount(get_supported_versions)
+        .mount(get_authorization_server_metadata)
         .mount(discover_homeserver)
         .mount(discover_homeserver_for_servers)
         .mount(discover_support)

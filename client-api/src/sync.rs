@@ -1,5 +1,6 @@
-//! What is new: `/sync` and sliding sync.
+//! What is new: `/sync`, sliding sync, and what came before them.
 
+pub(crate) mod initial_sync;
 pub(crate) mod sliding_sync;
 pub(crate) mod sync_events;
 

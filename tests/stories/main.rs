@@ -9,6 +9,7 @@ mod delayed;
 mod discovery;
 mod media;
 mod messaging;
+mod older_sync;
 mod people;
 mod process;
 mod room_finds;

@@ -3,8 +3,11 @@
 mod account;
 mod account_data;
 mod devices;
+mod directory;
 mod encryption;
+mod pages;
 mod profile;
 mod push_rules;
 mod registration;
+mod restrictions;
 mod sessions;

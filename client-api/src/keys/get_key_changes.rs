@@ -1,13 +1,10 @@
 //! `/keys/changes`: whose keys changed between two syncs.
 
 use axum::extract::State;
-use lyceum_accounts::Accounts;
-use lyceum_rooms::Rooms;
-use lyceum_sync::SyncToken;
+use lyceum_sync::{Sync, SyncToken};
 use lyceum_web::{ApiError, AuthedRaw, RawJson};
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 use crate::answers::Raw;
 
@@ -18,19 +15,9 @@ pub(crate) struct Between {
 }
 
 /// `GET /_matrix/client/v3/keys/changes`
-pub(crate) async fn get_key_changes(
-    State(accounts): State<Accounts>,
-    State(rooms): State<Rooms>,
-    request: AuthedRaw<(), Between>,
-) -> Raw {
+pub(crate) async fn get_key_changes(State(sync): State<Sync>, request: AuthedRaw<(), Between>) -> Raw {
     let token = |text: &str| text.parse::<SyncToken>().map_err(|error| ApiError::invalid_param(error.to_string()));
-    let (from, to) = (token(&request.query.from)?.position, token(&request.query.to)?.position);
-    let me = &request.session.user_id;
-    let mut changed: BTreeSet<_> = accounts.signed_since(me, from, to).await?;
-    for (user, _) in accounts.device_changes(from, to).await? {
-        if user == *me || rooms.share_a_room(me, &user).await? {
-            changed.insert(user);
-        }
-    }
-    RawJson::of(&json!({ "changed": changed, "left": [] }))
+    let (from, to) = (token(&request.query.from)?, token(&request.query.to)?);
+    let lists = sync.device_lists_between(&request.session.user_id, from, to).await?;
+    RawJson::of(&json!({ "changed": lists.changed, "left": lists.left }))
 }

@@ -1,11 +1,11 @@
 //! Coming into rooms and knocking on them.
 
 use axum::extract::State;
-use lyceum_accounts::Session;
-use lyceum_rooms::{Joining, Outcome, Rooms};
+use lyceum_accounts::{Accounts, Session};
+use lyceum_rooms::{Joining, Membership, Outcome, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
 use ruma::{
-    OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName, RoomAliasId, RoomId,
+    OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName, RoomAliasId, RoomId, UserId,
     api::client::{
         knock::knock_room,
         membership::{join_room_by_id, join_room_by_id_or_alias},
@@ -17,21 +17,23 @@ use crate::remote::Remote;
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`.
 pub(crate) async fn join_room_by_id(
     State(rooms): State<Rooms>,
+    State(accounts): State<Accounts>,
     State(remote): State<Remote>,
     Authed { session, body }: Authed<join_room_by_id::v3::Request>,
 ) -> Answer<join_room_by_id::v3::Response> {
-    join(&rooms, &remote, &session, (&body.room_id, body.reason.as_deref()), &[]).await?;
+    join((&rooms, &accounts, &remote), &session, (&body.room_id, body.reason.as_deref()), &[]).await?;
     Ok(Ruma(join_room_by_id::v3::Response::new(body.room_id)))
 }
 
 /// `POST /_matrix/client/v3/join/{roomIdOrAlias}`.
 pub(crate) async fn join_room_by_id_or_alias(
     State(rooms): State<Rooms>,
+    State(accounts): State<Accounts>,
     State(remote): State<Remote>,
     Authed { session, body }: Authed<join_room_by_id_or_alias::v3::Request>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
     let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
-    join(&rooms, &remote, &session, (&room, body.reason.as_deref()), &via).await?;
+    join((&rooms, &accounts, &remote), &session, (&room, body.reason.as_deref()), &via).await?;
     Ok(Ruma(join_room_by_id_or_alias::v3::Response::new(room)))
 }
 
@@ -49,15 +51,33 @@ pub(crate) async fn knock_room(
 }
 
 async fn join(
-    rooms: &Rooms,
-    remote: &Remote,
+    (rooms, accounts, remote): (&Rooms, &Accounts, &Remote),
     session: &Session,
     (room, reason): (&RoomId, Option<&str>),
     via: &[OwnedServerName],
 ) -> Result<(), ApiError> {
     let joining = Joining { user: &session.user_id, reason, is_guest: session.is_guest() };
+    let before = rooms.membership(&session.user_id, room).await?;
     if rooms.join(&joining, room).await? == Outcome::ByAnotherServer {
         remote.join(&joining, room, via).await?;
+    }
+    if before.is_none_or(|row| row.membership != Membership::Join) {
+        carry_over(rooms, accounts, &session.user_id, room).await?;
+    }
+    Ok(())
+}
+
+/// Gives a room that continues another what the person had set for that one: tags, its push rule, the direct chat's mark.
+pub(crate) async fn carry_over(
+    rooms: &Rooms,
+    accounts: &Accounts,
+    user: &UserId,
+    room: &RoomId,
+) -> Result<(), ApiError> {
+    let Some(old) = rooms.snapshot(room).await?.facts().predecessor.clone() else { return Ok(()) };
+    if rooms.membership(user, &old).await?.is_some() {
+        accounts.carry_over_room(user, &old, room).await?;
+        accounts.carry_over_push_rule(user, &old, room).await?;
     }
     Ok(())
 }

@@ -1,37 +1,73 @@
 //! Looking into a room in the old ways: its state and last messages at once, and its events as they come.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use lyceum_events::Clock;
 use lyceum_rooms::{Direction, Rooms, TimelineToken};
-use lyceum_web::{Answer, Authed, Ruma};
-use ruma::api::client::{
-    peeking::{get_current_state, listen_to_new_events},
-    room::Visibility,
+use lyceum_sync::Sync;
+use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, RawJson, Ruma};
+use ruma::{
+    OwnedEventId, OwnedRoomId,
+    api::client::{
+        peeking::{get_current_state, listen_to_new_events},
+        room::Visibility,
+    },
 };
+use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
 use super::{looker, messages::place, raws};
+use crate::{answers::Raw, sync::initial_sync};
 
 /// The longest wait for something new.
 const PATIENCE_MAX: Duration = Duration::from_secs(30);
 /// Messages that come with the state of a room.
 const LAST_MESSAGES: usize = 20;
 
-/// `GET /_matrix/client/v3/events?room_id=…`.
+/// What is asked of `/events`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Listening {
+    room_id: Option<OwnedRoomId>,
+    from: Option<String>,
+    timeout: u64,
+}
+
+/// `GET /_matrix/client/v3/events`: of one room, also without being in it, or of all that are the person's.
 pub(crate) async fn listen_to_new_events(
     State(rooms): State<Rooms>,
+    State(sync): State<Sync>,
     State(clock): State<Arc<dyn Clock>>,
-    Authed { session, body }: Authed<listen_to_new_events::v3::Request>,
-) -> Answer<listen_to_new_events::v3::Response> {
-    let from = place(body.from.as_deref())?;
-    let patience = body.timeout.unwrap_or_default().min(PATIENCE_MAX);
-    let (events, end, visibility) = rooms.watch_room(&session.user_id, &body.room_id, from, patience).await?;
+    AuthedRaw { session, query, .. }: AuthedRaw<(), Listening>,
+) -> Result<Response, ApiError> {
+    let patience = Duration::from_millis(query.timeout).min(PATIENCE_MAX);
+    let Some(room) = query.room_id else {
+        return initial_sync::news(&sync, &session, query.from.as_deref(), patience).await.map(RawJson::into_response);
+    };
+    let from = place(query.from.as_deref())?;
+    let (events, end, visibility) = rooms.watch_room(&session.user_id, &room, from, patience).await?;
     let forms = rooms.present(&visibility, looker(&session, &*clock), &events).await?;
     let mut answer = listen_to_new_events::v3::Response::new();
     answer.chunk = raws(forms);
     answer.start = Some(TimelineToken(from.unwrap_or(end)).to_string());
     answer.end = Some(TimelineToken(end).to_string());
-    Ok(Ruma(answer))
+    Ok(Ruma(answer).into_response())
+}
+
+/// `GET /_matrix/client/v3/events/{eventId}`: one event of whatever room.
+pub(crate) async fn get_one_event(
+    State(rooms): State<Rooms>,
+    State(clock): State<Arc<dyn Clock>>,
+    request: AuthedRaw<(OwnedEventId,)>,
+) -> Raw {
+    let AuthedRaw { session, path: (id,), .. } = request;
+    let unknown = || ApiError::not_found("There is no such event");
+    let room = rooms.known(&id).await?.ok_or_else(unknown)?.event().room().to_owned();
+    let (known, visibility) = rooms.event_for(&session.user_id, &room, &id).await?;
+    let form = rooms.present(&visibility, looker(&session, &*clock), &[known]).await?.pop();
+    RawJson::of(&form.ok_or_else(unknown)?)
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`.

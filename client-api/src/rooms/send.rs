@@ -4,9 +4,9 @@ use axum::extract::State;
 use lyceum_accounts::{Session, SessionKind};
 use lyceum_events::Draft;
 use lyceum_rooms::{Rooms, Sender, Transaction};
-use lyceum_web::{Answer, Authed, AuthedRaw, RawJson, Ruma};
+use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, RawJson, Ruma};
 use ruma::{
-    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, RoomId, api::client::redact::redact_event,
+    CanonicalJsonObject, EventId, MilliSecondsSinceUnixEpoch, RoomId, api::client::redact::redact_event,
     events::TimelineEventType,
 };
 use serde::Deserialize;
@@ -33,13 +33,16 @@ pub(crate) async fn send_message_event(
     }
     let mut content: CanonicalJsonObject = serde_json::from_slice(&request.body)?;
     if let Some(delay_ms) = delay_ms {
+        session.check_not_suspended()?;
         let what = (TimelineEventType::from(kind.as_str()), None);
         return delayed::answer(&rooms.delay(sender, room, what, &content, delay_ms).await?);
     }
     let event_id = if *kind == TimelineEventType::RoomRedaction.to_string() {
         let redacts = redacted_by(&mut content)?;
+        check_may_redact(&rooms, session, &redacts).await?;
         rooms.send_redaction(sender, room, &redacts, content).await?
     } else {
+        session.check_not_suspended()?;
         rooms.send(sender, room, Draft::message(kind.as_str(), content)).await?
     };
     RawJson::of(&json!({ "event_id": event_id }))
@@ -55,11 +58,20 @@ pub(crate) struct SendQuery {
     delay_ms: Option<u64>,
 }
 
+/// Spec, "Account suspension": who is suspended may take back what they said, and nothing of others.
+async fn check_may_redact(rooms: &Rooms, session: &Session, target: &EventId) -> Result<(), ApiError> {
+    if !session.suspended {
+        return Ok(());
+    }
+    let own = rooms.known(target).await?.is_some_and(|known| known.event().sender() == session.user_id);
+    if own { Ok(()) } else { Ok(session.check_not_suspended()?) }
+}
+
 /// What a redaction that is sent like any other event redacts.
-fn redacted_by(content: &mut CanonicalJsonObject) -> Result<ruma::OwnedEventId, lyceum_web::ApiError> {
+fn redacted_by(content: &mut CanonicalJsonObject) -> Result<ruma::OwnedEventId, ApiError> {
     let redacts = content.remove("redacts");
     let redacts = redacts.as_ref().and_then(|value| value.as_str()).and_then(|id| id.try_into().ok());
-    redacts.ok_or_else(|| lyceum_web::ApiError::bad_json("A redaction names the event it redacts"))
+    redacts.ok_or_else(|| ApiError::bad_json("A redaction names the event it redacts"))
 }
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`.
@@ -70,6 +82,7 @@ pub(crate) async fn redact_event(
     let endpoint = format!("redact|{}", body.event_id);
     let transaction = transaction(&session, &endpoint, body.txn_id.as_str());
     let sender = Sender { user: &session.user_id, transaction: Some(transaction), ts: None };
+    check_may_redact(&rooms, &session, &body.event_id).await?;
     let event_id = rooms.redact(sender, &body.room_id, &body.event_id, body.reason.as_deref()).await?;
     Ok(Ruma(redact_event::v3::Response::new(event_id)))
 }

@@ -10,12 +10,14 @@ use crate::{
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
+/// What a suspended person uploaded they would show to others.
+const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
     older(routes)
-        .mount_as::<media::create_content::v3::Request, _, _>(PLAIN, upload::create_content)
-        .mount_as::<media::create_mxc_uri::v1::Request, _, _>(PLAIN, upload::create_mxc_uri)
-        .mount_as::<media::create_content_async::v3::Request, _, _>(PLAIN, upload::create_content_async)
+        .mount_as::<media::create_content::v3::Request, _, _>(ACTIVE, upload::create_content)
+        .mount_as::<media::create_mxc_uri::v1::Request, _, _>(ACTIVE, upload::create_mxc_uri)
+        .mount_as::<media::create_content_async::v3::Request, _, _>(ACTIVE, upload::create_content_async)
         .mount_as::<authed::get_media_config::v1::Request, _, _>(PLAIN, config::get_media_config)
         .mount_as::<authed::get_content::v1::Request, _, _>(PLAIN, download::get_content)
         .mount_as::<authed::get_content_as_filename::v1::Request, _, _>(PLAIN, download::get_content_as_filename)

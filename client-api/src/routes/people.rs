@@ -3,7 +3,12 @@
 use http::Method;
 use lyceum_web::{Family, RouteOptions, Routes};
 use ruma::api::client::{
-    account::{change_password, deactivate as close_account, register as registration},
+    account::{
+        change_password, deactivate as close_account, register as registration,
+        request_3pid_management_token_via_email, request_3pid_management_token_via_msisdn,
+        request_password_change_token_via_email, request_password_change_token_via_msisdn,
+        request_registration_token_via_email, request_registration_token_via_msisdn,
+    },
     config as data,
     device::{delete_device, delete_devices, update_device},
     filter::{create_filter, get_filter},
@@ -17,16 +22,17 @@ use ruma::api::client::{
 use crate::{
     Api,
     account::{deactivate, openid, password, register, shared_secret, threepids, whoami},
-    account_data, device, presence, profile, push_rules, session, user_directory,
+    account_data, device, pages, presence, profile, push_rules, session, user_directory,
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
 const GUESTS: RouteOptions = RouteOptions::new().guests();
 const LOGIN: RouteOptions = RouteOptions::new().family(Family::Login);
+const REGISTRATION: RouteOptions = RouteOptions::new().family(Family::Registration);
 const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
-    [sessions, accounts, devices, profiles_and_presence, stored, rules]
+    [sessions, accounts, addresses, pages_of_clients, devices, profiles_and_presence, stored, rules]
         .into_iter()
         .fold(routes, |routes, add| add(routes))
 }
@@ -42,12 +48,11 @@ fn sessions(routes: Routes<Api>) -> Routes<Api> {
 }
 
 fn accounts(routes: Routes<Api>) -> Routes<Api> {
-    let registration = RouteOptions::new().family(Family::Registration);
     let shared_secret_path = ["/_synapse/admin/v1/register"];
     routes
-        .mount_as::<registration::v3::Request, _, _>(registration, register::register)
-        .mount_with(registration, register::get_username_availability)
-        .mount_with(registration, register::check_registration_token_validity)
+        .mount_as::<registration::v3::Request, _, _>(REGISTRATION, register::register)
+        .mount_with(REGISTRATION, register::get_username_availability)
+        .mount_with(REGISTRATION, register::check_registration_token_validity)
         .mount_at(&Method::GET, &shared_secret_path, PLAIN, shared_secret::nonce)
         .mount_at(&Method::POST, &shared_secret_path, PLAIN, shared_secret::register)
         .mount_with(GUESTS, whoami::whoami)
@@ -56,6 +61,40 @@ fn accounts(routes: Routes<Api>) -> Routes<Api> {
         .mount_as::<close_account::v3::Request, _, _>(LOGIN, deactivate::deactivate)
         .mount(openid::request_openid_token)
         .mount(threepids::get_3pids)
+}
+
+/// Addresses of people, of which this server keeps none.
+fn addresses(routes: Routes<Api>) -> Routes<Api> {
+    let old = ["/_matrix/client/r0/account/3pid", "/_matrix/client/v3/account/3pid"];
+    let routes = routes
+        .mount_at(&Method::POST, &old, PLAIN, threepids::add_3pid_by_identity_server)
+        .mount(threepids::add_3pid)
+        .mount(threepids::bind_3pid)
+        .mount(threepids::unbind_3pid)
+        .mount(threepids::delete_3pid)
+        .mount_as::<request_3pid_management_token_via_email::v3::Request, _, _>(REGISTRATION, threepids::request_token)
+        .mount_as::<request_3pid_management_token_via_msisdn::v3::Request, _, _>(REGISTRATION, threepids::request_token)
+        .mount_as::<request_registration_token_via_email::v3::Request, _, _>(REGISTRATION, threepids::request_token)
+        .mount_as::<request_registration_token_via_msisdn::v3::Request, _, _>(REGISTRATION, threepids::request_token);
+    routes
+        .mount_as::<request_password_change_token_via_email::v3::Request, _, _>(
+            REGISTRATION,
+            threepids::request_password_token,
+        )
+        .mount_as::<request_password_change_token_via_msisdn::v3::Request, _, _>(
+            REGISTRATION,
+            threepids::request_password_token,
+        )
+}
+
+/// What clients open in a browser.
+fn pages_of_clients(routes: Routes<Api>) -> Routes<Api> {
+    let stage =
+        ["/_matrix/client/r0/auth/{auth_type}/fallback/web", "/_matrix/client/v3/auth/{auth_type}/fallback/web"];
+    routes
+        .mount_at(&Method::GET, &["/_matrix/static/client/login/"], PLAIN, pages::login)
+        .mount_at(&Method::GET, &stage, PLAIN, pages::get_uiaa_fallback_page)
+        .mount_at(&Method::POST, &stage, LOGIN, pages::complete_stage)
 }
 
 fn devices(routes: Routes<Api>) -> Routes<Api> {

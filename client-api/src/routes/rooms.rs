@@ -2,7 +2,7 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
-use ruma::api::client::message::send_message_event;
+use ruma::api::client::{message::send_message_event, peeking::listen_to_new_events};
 
 use crate::{
     Api,
@@ -18,13 +18,16 @@ const GUESTS: RouteOptions = RouteOptions::new().guests();
 const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
 const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guests();
 
+/// Deprecated, and unknown to ruma.
+const ONE_EVENT: [&str; 2] = ["/_matrix/client/r0/events/{event_id}", "/_matrix/client/v3/events/{event_id}"];
+
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
     delays(found(said(membership(routes))))
         .mount_with(ACTIVE, upgrade::upgrade_room)
         .mount_with(ACTIVE, create::create_room)
         .mount_with(ACTIVE, aliases::create_alias)
         .mount(aliases::get_alias)
-        .mount(aliases::delete_alias)
+        .mount_with(ACTIVE, aliases::delete_alias)
         .mount(aliases::aliases)
         .mount_with(GUESTS, state::get_state_events)
         .mount_with(GUESTS, state::get_state_event_for_key)
@@ -49,7 +52,8 @@ fn membership(routes: Routes<Api>) -> Routes<Api> {
 
 fn said(routes: Routes<Api>) -> Routes<Api> {
     routes
-        .mount_as::<send_message_event::v3::Request, _, _>(ACTIVE_GUESTS, send::send_message_event)
+        // What a suspended person may still take back is looked at there.
+        .mount_as::<send_message_event::v3::Request, _, _>(GUESTS, send::send_message_event)
         .mount(send::redact_event)
         .mount_with(GUESTS, messages::get_message_events)
         .mount_with(GUESTS, messages::get_room_event)
@@ -59,7 +63,8 @@ fn said(routes: Routes<Api>) -> Routes<Api> {
         .mount(relations::get_relating_events_with_rel_type_and_event_type)
         .mount(relations::get_threads)
         .mount(by_time::get_event_by_timestamp)
-        .mount_with(GUESTS, peek::listen_to_new_events)
+        .mount_as::<listen_to_new_events::v3::Request, _, _>(GUESTS, peek::listen_to_new_events)
+        .mount_at(&Method::GET, &ONE_EVENT, RouteOptions::new(), peek::get_one_event)
         .mount_with(GUESTS, peek::get_current_state)
         .mount_with(ACTIVE, reports::report_content)
         .mount_with(ACTIVE, reports::report_room)

@@ -7,20 +7,23 @@ use ruma::api::client::{sync::sync_events, voip::get_turn_server_info};
 use crate::{
     Api,
     receipt::{create_receipt::create_receipt, set_read_marker::set_read_marker},
-    sync::{self, sliding_sync},
+    sync::{self, initial_sync, sliding_sync},
     typing::create_typing_event,
     voip,
 };
 
 const RTC_TRANSPORTS: &str = "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports";
+/// Deprecated, and unknown to ruma.
+const INITIAL_SYNC: [&str; 2] = ["/_matrix/client/r0/initialSync", "/_matrix/client/v3/initialSync"];
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
         .mount(create_receipt)
         .mount(set_read_marker)
-        .mount(create_typing_event)
         .mount_as::<get_turn_server_info::v3::Request, _, _>(RouteOptions::new(), voip::get_turn_server_info)
         .mount_at(&Method::GET, &[RTC_TRANSPORTS], RouteOptions::new(), voip::rtc_transports)
+        .mount_with(RouteOptions::new().refuse_suspended(), create_typing_event)
+        .mount_at(&Method::GET, &INITIAL_SYNC, RouteOptions::new(), initial_sync::initial_sync)
         .mount_at(&Method::POST, &[sliding_sync::PATH], RouteOptions::new(), sliding_sync::sliding_sync)
         .mount_as::<sync_events::v3::Request, _, _>(RouteOptions::new(), sync::sync_events::sync_events)
 }

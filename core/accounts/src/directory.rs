@@ -3,11 +3,14 @@
 
 use parking_lot::{Mutex, RwLock};
 use ruma::{OwnedUserId, UserId};
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound,
+};
 
 use crate::{Accounts, MemberProfile, UserKind, error::Result, tables::USERS};
 
-/// People found in one search at most.
+/// People found at once at most.
 pub const FOUND_MAX: usize = 100;
 
 /// A person who was found.
@@ -17,6 +20,31 @@ pub struct Found {
     pub user_id: OwnedUserId,
     /// The public names.
     pub profile: MemberProfile,
+}
+
+/// What somebody looks for in names.
+#[derive(Debug, Clone)]
+pub struct Words(Vec<String>);
+
+impl Words {
+    /// The words of a search term.
+    pub fn of(term: &str) -> Self {
+        Self(term.to_lowercase().split_whitespace().map(ToOwned::to_owned).collect())
+    }
+
+    /// Whether a name or an id has all of them.
+    pub fn fit(&self, user: &UserId, name: Option<&str>) -> bool {
+        self.are_in(&text_of(user, name))
+    }
+
+    fn are_in(&self, text: &str) -> bool {
+        self.0.iter().all(|word| text.contains(word))
+    }
+}
+
+/// Name and id in lower case, to search in.
+fn text_of(user: &UserId, name: Option<&str>) -> String {
+    format!("{} {user}", name.unwrap_or_default()).to_lowercase()
 }
 
 struct Entry {
@@ -42,28 +70,16 @@ impl Directory {
 }
 
 impl Accounts {
-    /// Local people whose name or id has every word of `term`, and whom the searcher may see. The second value tells whether
-    /// there are more.
-    pub async fn search_people(
-        &self,
-        term: &str,
-        limit: usize,
-        visible: impl Fn(&UserId) -> bool,
-    ) -> Result<(Vec<Found>, bool)> {
-        let words: Vec<_> = term.to_lowercase().split_whitespace().map(ToOwned::to_owned).collect();
+    /// Local people whose name or id has every word of `term`, in order of their ids, after `after`.
+    pub async fn search_people(&self, term: &str, after: Option<&UserId>, limit: usize) -> Result<Vec<Found>> {
         self.refresh_directory().await?;
-        let limit = limit.min(FOUND_MAX);
         let people = self.directory().people.read();
-        let mut found: Vec<_> = people
-            .iter()
-            .flatten()
-            .filter(|(user, entry)| words.iter().all(|word| entry.text.contains(word)) && visible(user))
-            .map(|(user, entry)| Found { user_id: user.clone(), profile: entry.profile.clone() })
-            .take(limit + 1)
-            .collect();
-        let limited = found.len() > limit;
-        found.truncate(limit);
-        Ok((found, limited))
+        let Some(people) = &*people else { return Ok(Vec::new()) };
+        let words = Words::of(term);
+        let begin = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.to_owned()));
+        let found = people.range((begin, Bound::Unbounded)).filter(|(_, entry)| words.are_in(&entry.text));
+        let found = found.map(|(user, entry)| Found { user_id: user.clone(), profile: entry.profile.clone() });
+        Ok(found.take(limit.min(FOUND_MAX)).collect())
     }
 
     async fn refresh_directory(&self) -> Result<()> {
@@ -112,8 +128,7 @@ impl Accounts {
             return Ok(None);
         }
         let profile = self.member_profile(user).await?;
-        let name = profile.display_name.as_deref().unwrap_or_default();
-        Ok(Some(Entry { text: format!("{name} {user}").to_lowercase(), profile }))
+        Ok(Some(Entry { text: text_of(user, profile.display_name.as_deref()), profile }))
     }
 }
 
@@ -128,7 +143,7 @@ mod tests {
         let fixture = Fixture::with_people(&["anna", "ben"]).await;
         let accounts = &fixture.accounts;
         let search = async |term: &str| {
-            let (found, _) = accounts.search_people(term, 10, |_| true).await.unwrap();
+            let found = accounts.search_people(term, None, 10).await.unwrap();
             found.into_iter().map(|found| found.user_id.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(search("AN").await, ["@anna:test"]);
@@ -138,8 +153,9 @@ mod tests {
         assert_eq!(search("ott").await, ["@ben:test", "@otto:test"]);
         accounts.deactivate(user_id!("@ben:test"), false, &crate::Proof::not_needed()).await.unwrap();
         assert_eq!(search("ott").await, ["@otto:test"]);
-        let (found, limited) = accounts.search_people("t", 1, |_| true).await.unwrap();
-        assert_eq!((found.len(), limited), (1, true));
-        assert!(accounts.search_people("t", 9, |_| false).await.unwrap().0.is_empty());
+        let first = accounts.search_people("t", None, 1).await.unwrap();
+        assert_eq!(first[0].user_id, "@anna:test");
+        let second = accounts.search_people("t", Some(&first[0].user_id), 1).await.unwrap();
+        assert_eq!(second[0].user_id, "@otto:test");
     }
 }

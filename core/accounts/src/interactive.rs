@@ -114,6 +114,23 @@ impl Accounts {
         self.interact(act, &flows, Some(user), auth).await
     }
 
+    /// Completes one stage of a session from outside the request that began it (spec, "Fallback"). That request is then
+    /// repeated with the session alone.
+    pub async fn complete_stage(&self, session: &str, auth: InteractiveAuth) -> Result<()> {
+        let row = self.kept(Kind::Interactive, session.as_bytes()).await?.ok_or(AccountError::NotFound("session"))?;
+        let progress: Progress =
+            serde_json::from_str(&row.content).map_err(|error| AccountError::BadJson(error.to_string()))?;
+        let flows = match &progress.user {
+            Some(user) => self.confirmation_flows(user).await?,
+            None => self.registration_flows()?,
+        };
+        let auth = InteractiveAuth { session: Some(session.to_owned()), ..auth };
+        match self.interact(&progress.act, &flows, progress.user.as_deref(), Some(&auth)).await {
+            Err(AccountError::Interactive(info)) if info.auth_error.is_none() => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
     /// One step of interactive authentication: a proof when a flow is complete, otherwise [`AccountError::Interactive`].
     pub(crate) async fn interact(
         &self,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What registration is called as an act of interactive authentication.
-const REGISTER: &str = "POST /register";
+pub(crate) const REGISTER: &str = "POST /register";
 
 /// What becomes of a person's other sessions when the password changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +31,7 @@ impl Accounts {
         choice: Option<DeviceChoice>,
         auth: Option<&InteractiveAuth>,
     ) -> Result<Registered> {
-        let stage = match self.config().registration {
-            RegistrationMode::Open => Stage::Dummy,
-            RegistrationMode::Token => Stage::RegistrationToken,
-            RegistrationMode::Closed => return Err(AccountError::Forbidden("registration is closed on this server")),
-        };
+        let flows = self.registration_flows()?;
         if let Some(choice) = &choice {
             choice.check()?;
         }
@@ -47,7 +43,7 @@ impl Accounts {
         if let Some(password) = &person.password {
             self.passwords().check_strength(password)?;
         }
-        let proof = self.interact(REGISTER, &[vec![stage]], None, auth).await?;
+        let proof = self.interact(REGISTER, &flows, None, auth).await?;
         let password = person.password.as_deref().ok_or(AccountError::MissingParam("password"))?;
         let account = User {
             password_hash: Some(self.checked_hash(password).await?),
@@ -61,6 +57,15 @@ impl Accounts {
         }
         self.use_proof(&mut batch, &proof);
         self.add_account(user, account, choice, batch).await
+    }
+
+    /// The ways in which the configuration lets people in.
+    pub(crate) fn registration_flows(&self) -> Result<Vec<Vec<Stage>>> {
+        match self.config().registration {
+            RegistrationMode::Open => Ok(vec![vec![Stage::Dummy]]),
+            RegistrationMode::Token => Ok(vec![vec![Stage::RegistrationToken]]),
+            RegistrationMode::Closed => Err(AccountError::Forbidden("registration is closed on this server")),
+        }
     }
 
     /// Whether a password may be chosen, before anything is confirmed.

@@ -6,10 +6,10 @@
 use futures_util::FutureExt;
 use lyceum_storage::Batch;
 use ruma::{
-    UserId,
+    RoomId, UserId,
     push::{
-        Action, AnyPushRuleRef, FlattenedJson, InsertPushRuleError, NewPushRule, PushConditionRoomCtx,
-        RemovePushRuleError, RuleKind, Ruleset,
+        Action, AnyPushRuleRef, FlattenedJson, InsertPushRuleError, NewConditionalPushRule, NewPushRule,
+        NewSimplePushRule, PushCondition, PushConditionRoomCtx, RemovePushRuleError, RuleKind, Ruleset,
     },
 };
 use serde_json::{Map, Value, json};
@@ -178,15 +178,32 @@ impl Accounts {
         Ok(())
     }
 
-    /// Gives the room that replaces another the same room rule, as an upgrade does.
-    pub async fn carry_over_push_rule(&self, user: &UserId, old: &ruma::RoomId, new: &ruma::RoomId) -> Result<()> {
+    /// Gives the room that replaces another the rules of the same room, as an upgrade does: its room rule, and the override
+    /// rule by which clients mute it.
+    pub async fn carry_over_push_rule(&self, user: &UserId, old: &RoomId, new: &RoomId) -> Result<()> {
         let rules = self.push_rules(user).await?;
-        let Some(AnyPushRuleRef::Room(rule)) = rules.ruleset().get(RuleKind::Room, old.as_str()) else {
-            return Ok(());
-        };
-        let copy = ruma::push::NewSimplePushRule::new(new.to_owned(), rule.actions.clone());
-        self.put_push_rule(user, NewPushRule::Room(copy), None, None).await
+        if let Some(AnyPushRuleRef::Room(rule)) = rules.ruleset().get(RuleKind::Room, old.as_str()) {
+            let copy = NewSimplePushRule::new(new.to_owned(), rule.actions.clone());
+            self.put_push_rule(user, NewPushRule::Room(copy), None, None).await?;
+        }
+        if let Some(AnyPushRuleRef::Override(rule)) = rules.ruleset().get(RuleKind::Override, old.as_str()) {
+            let conditions = rule.conditions.iter().map(|condition| about(condition, old, new)).collect();
+            let copy = NewConditionalPushRule::new(new.to_string(), conditions, rule.actions.clone());
+            self.put_push_rule(user, NewPushRule::Override(copy), None, None).await?;
+        }
+        Ok(())
     }
+}
+
+/// A condition with the new room where it named the old one.
+fn about(condition: &PushCondition, old: &RoomId, new: &RoomId) -> PushCondition {
+    let moved = serde_json::to_value(condition).ok().and_then(|mut json| {
+        for value in json.as_object_mut()?.values_mut().filter(|value| value.as_str() == Some(old.as_str())) {
+            *value = new.as_str().into();
+        }
+        serde_json::from_value(json).ok()
+    });
+    moved.unwrap_or_else(|| condition.clone())
 }
 
 fn no_rule() -> AccountError {
@@ -207,10 +224,7 @@ fn insert_error(error: InsertPushRuleError) -> AccountError {
 mod tests {
     use super::*;
     use crate::testing::Fixture;
-    use ruma::{
-        push::{NewConditionalPushRule, NewPatternedPushRule, NewSimplePushRule},
-        room_id, user_id,
-    };
+    use ruma::{push::NewPatternedPushRule, room_id, user_id};
 
     fn content(id: &str, pattern: &str) -> NewPushRule {
         NewPushRule::Content(NewPatternedPushRule::new(id.into(), pattern.into(), vec![Action::Notify]))

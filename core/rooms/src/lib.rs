@@ -52,6 +52,7 @@ mod reports;
 mod send;
 mod upgrade;
 
+mod acquaintance;
 mod bundle;
 mod by_time;
 mod check;

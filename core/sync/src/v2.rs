@@ -5,15 +5,18 @@
 
 use lyceum_rooms::{Membership, MembershipRow, RoomError, RoomState};
 use lyceum_storage::{Position, Subject};
-use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId};
-use std::collections::{BTreeMap, BTreeSet};
+use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId, api::client::filter::FilterDefinition};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 use crate::{
     Result, Sync,
     activity::Changes,
-    request::{SyncRequest, TIMEOUT_MAX, Wanted},
-    response::{Rooms, SyncResponse},
+    request::{StateForm, SyncRequest, TIMEOUT_MAX, Wanted},
+    response::{DeviceLists, Rooms, SyncResponse},
     token::SyncToken,
 };
 
@@ -120,6 +123,25 @@ impl Sync {
             }
         }
         Ok(moved)
+    }
+
+    /// Whose keys changed, and with whom no room is shared any more, between two tokens.
+    pub async fn device_lists_between(&self, user: &UserId, from: SyncToken, to: SyncToken) -> Result<DeviceLists> {
+        let filter = FilterDefinition::default();
+        let request = SyncRequest {
+            user,
+            device: None,
+            since: Some(from),
+            filter: &filter,
+            full_state: false,
+            state_form: StateForm::After,
+            timeout: Duration::ZERO,
+        };
+        let wanted = Wanted::of(&filter);
+        let changes = self.activity().between(from.position, to.position, COMMITS_LOOKED_AT_MAX);
+        let turn = Turn { request: &request, wanted: &wanted, since: Some(from), to, changes: &changes };
+        let moved = self.moved_people(&turn).await?;
+        self.device_lists(&turn, &moved).await
     }
 
     /// Notes who came to share a room with the person, and who may no longer.
