@@ -28,7 +28,7 @@ async fn rules<P>(accounts: &Accounts, request: &AuthedRaw<P>) -> Result<PushRul
 
 /// The JSON of one rule.
 async fn rule_json<P>(accounts: &Accounts, request: &AuthedRaw<P>, kind: &str, id: &str) -> Result<Value, ApiError> {
-    kind_named(kind)?;
+    // A kind that only other servers know has no rules here: clients look for those of proposals.
     let mut all = rules(accounts, request).await?.json();
     let of_kind = all["global"][kind].as_array_mut().map(std::mem::take).unwrap_or_default();
     let rule = of_kind.into_iter().find(|rule| rule["rule_id"] == id);

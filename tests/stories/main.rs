@@ -13,5 +13,6 @@ mod older_sync;
 mod people;
 mod process;
 mod room_finds;
+mod room_members;
 mod rooms;
 mod tidy;

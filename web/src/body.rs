@@ -46,8 +46,16 @@ fn too_large(bytes_max: usize) -> ApiError {
     ApiError::too_large(format!("The body is larger than {bytes_max} bytes"))
 }
 
-/// Refuses JSON nested deeper than [`DEPTH_MAX`]. One pass over the bytes, no recursion, nothing kept.
-pub fn check_depth(json: &[u8]) -> Result<(), ApiError> {
+/// Refuses what is not UTF-8, which parsers pass over in fields they don't read, and JSON nested deeper than [`DEPTH_MAX`].
+pub fn check(json: &[u8]) -> Result<(), ApiError> {
+    if std::str::from_utf8(json).is_err() {
+        return Err(ApiError::not_json("The body is not UTF-8"));
+    }
+    check_depth(json)
+}
+
+/// One pass over the bytes, no recursion, nothing kept.
+fn check_depth(json: &[u8]) -> Result<(), ApiError> {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut bytes = json.iter();
@@ -79,6 +87,12 @@ pub fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_must_be_utf_8_wherever_it_stands() {
+        assert!(check("{\"ignored\":\"ü\"}".as_bytes()).is_ok());
+        assert!(check(b"{\"ignored\":\"\xff\"}").is_err());
+    }
 
     #[test]
     fn depth_counts_brackets_outside_strings_only() {

@@ -215,7 +215,7 @@ impl Arrived {
         let bytes_max = self.head.route.body_bytes_max.unwrap_or(bytes_max);
         let within = Duration::from_secs(self.head.web.config().body_timeout_secs);
         let bytes = body::read(&self.head.parts, self.body, bytes_max, within).await?;
-        body::check_depth(&bytes)?;
+        body::check(&bytes)?;
         Ok((self.head.parts, bytes))
     }
 }

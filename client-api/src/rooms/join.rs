@@ -3,26 +3,50 @@
 use axum::extract::State;
 use lyceum_accounts::{Accounts, Session};
 use lyceum_rooms::{Joining, Membership, Outcome, Rooms};
-use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, Ruma, body};
 use ruma::{
     OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName, RoomAliasId, RoomId, UserId,
     api::client::{
         knock::knock_room,
         membership::{join_room_by_id, join_room_by_id_or_alias},
     },
+    canonical_json::try_from_json_map,
 };
 
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
 use crate::remote::Remote;
+
+/// The body of a join. What the specification does not name goes into the membership event, which ruma's type would drop.
+#[derive(Deserialize)]
+struct JoinBody {
+    reason: Option<String>,
+    #[serde(rename = "third_party_signed")]
+    _third_party_signed: Option<Value>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+/// Servers to join by: `via`, or as clients before v1.12 call it, `server_name`.
+#[derive(Deserialize)]
+pub(crate) struct Via {
+    #[serde(default)]
+    via: Vec<OwnedServerName>,
+    #[serde(default)]
+    server_name: Vec<OwnedServerName>,
+}
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`.
 pub(crate) async fn join_room_by_id(
     State(rooms): State<Rooms>,
     State(accounts): State<Accounts>,
     State(remote): State<Remote>,
-    Authed { session, body }: Authed<join_room_by_id::v3::Request>,
+    request: AuthedRaw<(OwnedRoomId,)>,
 ) -> Answer<join_room_by_id::v3::Response> {
-    join((&rooms, &accounts, &remote), &session, (&body.room_id, body.reason.as_deref()), &[]).await?;
-    Ok(Ruma(join_room_by_id::v3::Response::new(body.room_id)))
+    let room = request.path.0;
+    join((&rooms, &accounts, &remote), (&request.session, &request.body), &room, &[]).await?;
+    Ok(Ruma(join_room_by_id::v3::Response::new(room)))
 }
 
 /// `POST /_matrix/client/v3/join/{roomIdOrAlias}`.
@@ -30,10 +54,12 @@ pub(crate) async fn join_room_by_id_or_alias(
     State(rooms): State<Rooms>,
     State(accounts): State<Accounts>,
     State(remote): State<Remote>,
-    Authed { session, body }: Authed<join_room_by_id_or_alias::v3::Request>,
+    request: AuthedRaw<(OwnedRoomOrAliasId,), Via>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
-    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
-    join((&rooms, &accounts, &remote), &session, (&room, body.reason.as_deref()), &via).await?;
+    let Via { via, server_name } = request.query;
+    let via = if via.is_empty() { server_name } else { via };
+    let (room, via) = find(&rooms, &remote, request.path.0, via).await?;
+    join((&rooms, &accounts, &remote), (&request.session, &request.body), &room, &via).await?;
     Ok(Ruma(join_room_by_id_or_alias::v3::Response::new(room)))
 }
 
@@ -52,11 +78,13 @@ pub(crate) async fn knock_room(
 
 async fn join(
     (rooms, accounts, remote): (&Rooms, &Accounts, &Remote),
-    session: &Session,
-    (room, reason): (&RoomId, Option<&str>),
+    (session, body): (&Session, &[u8]),
+    room: &RoomId,
     via: &[OwnedServerName],
 ) -> Result<(), ApiError> {
-    let joining = Joining { user: &session.user_id, reason, is_guest: session.is_guest() };
+    let JoinBody { reason, more, .. } = body::json(body)?;
+    let more = try_from_json_map(more).map_err(|error| ApiError::bad_json(error.to_string()))?;
+    let joining = Joining { user: &session.user_id, reason: reason.as_deref(), is_guest: session.is_guest(), more };
     let before = rooms.membership(&session.user_id, room).await?;
     if rooms.join(&joining, room).await? == Outcome::ByAnotherServer {
         remote.join(&joining, room, via).await?;

@@ -3,16 +3,18 @@
 use axum::extract::State;
 use lyceum_events::Clock;
 use lyceum_rooms::{Membership, Rooms, TimelineToken};
-use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, RawJson, Ruma};
 use ruma::{
-    OwnedUserId, UInt,
-    api::client::membership::{get_member_events, get_mutual_rooms, joined_members, joined_rooms},
+    OwnedRoomId, UInt,
+    api::client::membership::{get_member_events, get_mutual_rooms, joined_rooms},
     events::room::member::MembershipState,
 };
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{looker, raws};
+use crate::answers::Raw;
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/members`.
 pub(crate) async fn get_member_events(
@@ -35,27 +37,27 @@ fn membership(asked: Option<MembershipState>) -> Result<Option<Membership>, ApiE
     asked.map(named).transpose()
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`.
-pub(crate) async fn joined_members(
-    State(rooms): State<Rooms>,
-    Authed { session, body }: Authed<joined_members::v3::Request>,
-) -> Answer<joined_members::v3::Response> {
-    let members = rooms.joined_members_for(&session.user_id, &body.room_id).await?;
-    let member = |content: Map<String, Value>| {
-        let text = |name: &str| content.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-        let mut member = joined_members::v3::RoomMember::new();
-        member.display_name = text("displayname");
-        member.avatar_url = text("avatar_url").map(Into::into);
-        member
+/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`. Answers `null` for what a member does not show, as other servers
+/// do and ruma's type would not.
+pub(crate) async fn joined_members(State(rooms): State<Rooms>, request: AuthedRaw<(OwnedRoomId,)>) -> Raw {
+    #[derive(Serialize)]
+    struct Member {
+        display_name: Option<String>,
+        avatar_url: Option<String>,
+    }
+    let members = rooms.joined_members_for(&request.session.user_id, &request.path.0).await?;
+    let member = |mut content: Map<String, Value>| {
+        let mut text = |name: &str| match content.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        Member { display_name: text("displayname"), avatar_url: text("avatar_url") }
     };
-    let joined: BTreeMap<OwnedUserId, _> = members
+    let joined: BTreeMap<&str, _> = members
         .iter()
-        .filter_map(|known| {
-            let user = OwnedUserId::try_from(known.event().state_key()?).ok()?;
-            Some((user, member(known.event().content_as().unwrap_or_default())))
-        })
+        .filter_map(|known| Some((known.event().state_key()?, member(known.event().content_as().unwrap_or_default()))))
         .collect();
-    Ok(Ruma(joined_members::v3::Response::new(joined)))
+    RawJson::of(&json!({ "joined": joined }))
 }
 
 /// `GET /_matrix/client/v3/joined_rooms`.

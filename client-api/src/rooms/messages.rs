@@ -47,7 +47,10 @@ pub(crate) async fn get_message_events(
         Some(from) => TimelineToken(from).to_string(),
         None => TimelineToken(rooms.edge(&body.room_id, direction).await?).to_string(),
     };
-    answer.end = page.next.map(|next| TimelineToken(next).to_string());
+    // A page that a filter made shorter says where it ends even at the beginning of the room, as other servers do.
+    let last = page.events.last().and_then(|known| known.order()).filter(|_| !filter.is_open());
+    let last = last.map(|order| if direction == Direction::Backward { order.saturating_sub(1) } else { order });
+    answer.end = page.next.or(last).map(|next| TimelineToken(next).to_string());
     answer.state = raws(lazy_members(&rooms, looker, &body.room_id, (&body.filter, &page.events)).await?);
     answer.chunk = raws(rooms.present(&visibility, looker, &page.events).await?);
     Ok(Ruma(answer))

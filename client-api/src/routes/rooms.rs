@@ -2,7 +2,11 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
-use ruma::api::client::{message::send_message_event, peeking::listen_to_new_events};
+use ruma::api::client::{
+    membership::{join_room_by_id, join_room_by_id_or_alias, joined_members},
+    message::send_message_event,
+    peeking::listen_to_new_events,
+};
 
 use crate::{
     Api,
@@ -36,8 +40,8 @@ pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
 
 fn membership(routes: Routes<Api>) -> Routes<Api> {
     routes
-        .mount_with(ACTIVE_GUESTS, join::join_room_by_id)
-        .mount_with(ACTIVE_GUESTS, join::join_room_by_id_or_alias)
+        .mount_as::<join_room_by_id::v3::Request, _, _>(ACTIVE_GUESTS, join::join_room_by_id)
+        .mount_as::<join_room_by_id_or_alias::v3::Request, _, _>(ACTIVE_GUESTS, join::join_room_by_id_or_alias)
         .mount_with(ACTIVE, join::knock_room)
         .mount_with(ACTIVE, moderation::invite_user)
         .mount_with(GUESTS, moderation::leave_room)
@@ -46,7 +50,7 @@ fn membership(routes: Routes<Api>) -> Routes<Api> {
         .mount_with(ACTIVE, moderation::ban_user)
         .mount_with(ACTIVE, moderation::unban_user)
         .mount_with(GUESTS, members::get_member_events)
-        .mount(members::joined_members)
+        .mount_as::<joined_members::v3::Request, _, _>(RouteOptions::new(), members::joined_members)
         .mount(members::joined_rooms)
 }
 

@@ -229,7 +229,9 @@ impl Accounts {
         };
         match self.check_password(&identifier, password).await {
             Ok(user) if Some(&user) == progress.user.as_ref() => Ok(None),
-            Ok(_) | Err(AccountError::WrongCredentials | AccountError::Deactivated) => {
+            // Trying again cannot help: whoever this is, it is not whose act it is.
+            Ok(_) => Err(AccountError::Forbidden("somebody else's password confirms nothing here")),
+            Err(AccountError::WrongCredentials | AccountError::Deactivated) => {
                 Ok(Some((ErrorKind::Forbidden, "the password does not fit this account")))
             }
             Err(error) => Err(error),

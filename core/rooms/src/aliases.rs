@@ -1,14 +1,15 @@
 //! Room aliases of this server, and which rooms its directory lists.
 
+use lyceum_events::Draft;
 use lyceum_storage::{Batch, CommitError, Subject};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, UserId,
-    events::StateEventType,
+    events::{StateEventType, TimelineEventType},
 };
 use std::collections::BTreeSet;
 
 use crate::{
-    Result, RoomError, Rooms,
+    Result, RoomError, Rooms, Sender,
     tables::{ALIASES, LISTED, ROOM_ALIASES, StoredAlias},
     write::Writing,
 };
@@ -69,7 +70,24 @@ impl Rooms {
         batch.touch(Subject::other("aliases"));
         match self.store().commit(batch).await {
             Err(CommitError::Conflict(_)) => Err(RoomError::NotFound("there is no such alias")),
-            done => done.map(drop).map_err(Into::into),
+            done => done.map(drop).map_err(RoomError::from),
+        }?;
+        self.unname(user, &room, alias).await
+    }
+
+    /// Takes an alias that is gone out of the room's `m.room.canonical_alias`, if whoever removed it may.
+    async fn unname(&self, user: &UserId, room: &RoomId, alias: &RoomAliasId) -> Result<()> {
+        if !self.may_name(user, room).await? {
+            return Ok(());
+        }
+        let snapshot = self.snapshot(room).await?;
+        let Some(named) = snapshot.kept(&StateEventType::RoomCanonicalAlias) else { return Ok(()) };
+        let Some(content) = without_alias(named.content_as().unwrap_or_default(), alias) else { return Ok(()) };
+        let draft = Draft::state(TimelineEventType::RoomCanonicalAlias, "", content);
+        match self.send(Sender::of(user), room, draft).await {
+            // The alias is gone in any case; a room that does not let itself be changed keeps its text.
+            Ok(_) | Err(RoomError::Forbidden(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -123,6 +141,25 @@ impl Rooms {
         self.store().commit(batch).await?;
         Ok(())
     }
+}
+
+/// The content without the alias; `None` if it does not name it.
+fn without_alias(mut content: CanonicalJsonObject, alias: &RoomAliasId) -> Option<CanonicalJsonObject> {
+    let is_it = |value: &CanonicalJsonValue| value.as_str() == Some(alias.as_str());
+    let was_main = content.get("alias").is_some_and(is_it);
+    if was_main {
+        content.remove("alias");
+    }
+    let mut was_other = false;
+    if let Some(CanonicalJsonValue::Array(others)) = content.get_mut("alt_aliases") {
+        let count = others.len();
+        others.retain(|other| !is_it(other));
+        was_other = others.len() < count;
+        if others.is_empty() {
+            content.remove("alt_aliases");
+        }
+    }
+    (was_main || was_other).then_some(content)
 }
 
 fn named_aliases(content: &CanonicalJsonObject) -> Result<Vec<OwnedRoomAliasId>> {

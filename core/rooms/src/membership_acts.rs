@@ -32,6 +32,21 @@ pub struct Joining<'a> {
     pub reason: Option<&'a str>,
     /// Whether they have a guest's account.
     pub is_guest: bool,
+    /// What else the client wants their membership event to say.
+    pub more: CanonicalJsonObject,
+}
+
+/// What a membership event says that its sender has no say in.
+const DECIDED_HERE: [&str; 3] = ["membership", "join_authorised_via_users_server", "third_party_invite"];
+
+impl Joining<'_> {
+    /// The content of the membership event, apart from who vouches for it.
+    pub fn content(&self, profile: &MemberProfile) -> CanonicalJsonObject {
+        let mut content = member_content(Membership::Join, profile);
+        let said = self.more.iter().filter(|(field, _)| !DECIDED_HERE.contains(&field.as_str()));
+        content.extend(said.map(|(field, value)| (field.clone(), value.clone())));
+        content
+    }
 }
 
 /// The content of a membership event.
@@ -73,7 +88,7 @@ impl Rooms {
         if joining.is_guest && !snapshot.facts().guest_can_join {
             return Err(RoomError::forbidden("guests may not join this room"));
         }
-        let mut content = member_content(Membership::Join, &self.0.people.profile(joining.user).await);
+        let mut content = joining.content(&self.0.people.profile(joining.user).await);
         match self.authorising_user(&snapshot, joining.user).await? {
             Authorising::NotNeeded => {}
             Authorising::By(user) => {
@@ -125,7 +140,8 @@ impl Rooms {
             Err(RoomError::UnknownRoom(_)) => return self.leave_unknown(user, room).await,
             Err(error) => return Err(error),
         };
-        if !snapshot.is_local() {
+        // Where nobody is left there is nobody to ask either.
+        if !snapshot.is_local() && snapshot.joined_count() > 0 {
             return self.leave_unknown(user, room).await;
         }
         if snapshot.membership(user) == Membership::Leave {

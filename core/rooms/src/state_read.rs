@@ -11,6 +11,9 @@ use crate::{Known, Membership, Result, RoomError, RoomState, Rooms, Snapshot, Vi
 /// Servers of a room that are told to whoever looks for it.
 const SERVERS_TOLD_MAX: usize = 500;
 
+/// A room's first events: its creation and its creator's coming.
+const FIRST_EVENTS: usize = 2;
+
 impl Rooms {
     /// The state of a room as a person may see it: as it is now for those inside and where anybody may look, as it was
     /// when they left for those who left.
@@ -80,7 +83,12 @@ impl Rooms {
         if at >= last {
             return Ok(Arc::new(snapshot.state().clone()));
         }
-        let page = self.page(room, crate::Direction::Backward, at, None, 1).await?;
+        let mut page = self.page(room, crate::Direction::Backward, at, None, 1).await?;
+        if page.events.is_empty() {
+            // The place before a timeline that begins with the room: clients mean the room as it began, with its creator.
+            page = self.page(room, crate::Direction::Forward, at, None, FIRST_EVENTS).await?;
+            page.events.reverse();
+        }
         match page.events.first().and_then(|known| known.room_after()) {
             Some(group) => self.state_of_group(room, group).await,
             None => Ok(Arc::default()),

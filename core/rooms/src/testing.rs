@@ -43,7 +43,7 @@ impl Rooms {
     }
 
     pub(crate) async fn comes_in(&self, user: &UserId, room: &RoomId) -> Result<Outcome> {
-        self.join(&Joining { user, reason: None, is_guest: false }, room).await
+        self.join(&Joining { user, reason: None, is_guest: false, more: Default::default() }, room).await
     }
 
     pub(crate) async fn says(&self, user: &UserId, room: &RoomId, text: &str) -> Result<OwnedEventId> {

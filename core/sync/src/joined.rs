@@ -48,7 +48,9 @@ impl Sync {
         let snapshot = self.rooms().snapshot(room).await?;
         let after = has.position();
         let span = Span { after, through: turn.to.position };
-        let slice = self.slice(turn, room, span, has == Has::Nothing).await?;
+        let mut slice = self.slice(turn, room, span, has == Has::Nothing).await?;
+        // Whoever comes into a room again may have missed something that is not shown: what a client has from before ends.
+        slice.limited |= has == Has::Nothing && turn.since.is_some();
         let full = has == Has::Nothing || turn.request.full_state;
         let state = self.state_update(turn, &snapshot, &slice, after, full).await?;
         let ephemeral = self.ephemeral(turn, room, has).await?;

@@ -110,7 +110,7 @@ impl Wanted {
         };
         Self {
             timeline: (&room.timeline).into(),
-            timeline_max: limit.clamp(1, TIMELINE_MAX),
+            timeline_max: limit.min(TIMELINE_MAX),
             state: (&room.state).into(),
             ephemeral: (&room.ephemeral).into(),
             room_account_data: (&room.account_data).into(),
@@ -129,7 +129,7 @@ impl Wanted {
 
     /// Everything, and so many events of each room.
     pub(crate) fn plain(timeline_max: usize) -> Self {
-        Self { timeline_max: timeline_max.clamp(1, TIMELINE_MAX), ..Self::of(&FilterDefinition::default()) }
+        Self { timeline_max: timeline_max.min(TIMELINE_MAX), ..Self::of(&FilterDefinition::default()) }
     }
 
     /// Whether anything of a room is wanted.

@@ -123,8 +123,9 @@ impl Sync {
         };
         let after = since.filter(|_| was_in);
         let before_leaving = self.state_at(room, Position(leaving.0.saturating_sub(1))).await?;
+        let forgotten = standing.row.forgotten;
         let was_inside = was_in || before_leaving.membership(turn.request.user) == Membership::Join;
-        let (slice, state) = if was_inside {
+        let (slice, state) = if was_inside && !forgotten {
             let slice = self.slice(turn, room, Span { after, through: leaving }, true).await?;
             let full = after.is_none() || turn.request.full_state;
             let state = self.state_update(turn, &snapshot, &slice, after, full).await?;

@@ -216,7 +216,9 @@ impl Sync {
         }
         let mut found = BTreeMap::new();
         for (room, changed) in changed {
-            let Some(row) = rows.get(&room).filter(|row| !row.forgotten) else { continue };
+            // That a room was left is told once even if it was forgotten at once: the person's other devices show it still.
+            let told = |row: &&MembershipRow| !row.forgotten || (changed && turn.since.is_some());
+            let Some(row) = rows.get(&room).filter(told) else { continue };
             let row = if row.position <= to { row.clone() } else { self.row_at(user, row, to).await? };
             found.insert(room, Standing { row, changed });
         }

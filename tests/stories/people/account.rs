@@ -54,7 +54,7 @@ async fn a_session_of_confirmation_is_for_one_act_of_one_person() {
     other_person["session"] = session;
     ben.post(DEACTIVATE, json!({ "auth": other_person })).await.refused(403, "M_FORBIDDEN");
     // Somebody else's password proves nothing.
-    anna.post(DEACTIVATE, json!({ "auth": auth(&ben, PASSWORD) })).await.refused(401, "M_FORBIDDEN");
+    anna.post(DEACTIVATE, json!({ "auth": auth(&ben, PASSWORD) })).await.refused(403, "M_FORBIDDEN");
 
     campus.clock.advance(std::time::Duration::from_secs(3600));
     let late = anna.post(DEACTIVATE, json!({ "auth": { "session": "long-gone" } })).await;

@@ -25,6 +25,11 @@ async fn a_person_sees_names_and_removes_their_devices() {
 
     let asked = anna.ask(http::Method::DELETE, &one, Some(json!({}))).await;
     assert_eq!(asked.status, 401);
+    let somebody_else = json!({ "auth": {
+        "type": "m.login.password", "session": asked.json["session"], "password": PASSWORD,
+        "identifier": { "type": "m.id.user", "user": ben.id },
+    } });
+    anna.ask(http::Method::DELETE, &one, Some(somebody_else)).await.refused(403, "M_FORBIDDEN");
     let auth = json!({
         "type": "m.login.password", "session": asked.json["session"], "password": PASSWORD,
         "identifier": { "type": "m.id.user", "user": anna.id },

@@ -51,7 +51,7 @@ async fn rules_that_cannot_be_are_refused() {
     anna.put(&path("content/a?after=a"), rule.clone()).await.refused(400, "M_UNKNOWN");
     anna.put(&path("content/a"), json!({ "actions": ["notify"] })).await.refused(400, "M_BAD_JSON");
     anna.put(&path("room/nonsense"), json!({ "actions": [] })).await.refused(400, "M_INVALID_PARAM");
-    anna.get(&path("nonsense/a")).await.refused(400, "M_INVALID_PARAM");
+    anna.get(&path("nonsense/a")).await.refused(404, "M_NOT_FOUND");
     for rest in ["content/none", "content/none/enabled", "content/none/actions"] {
         anna.get(&path(rest)).await.refused(404, "M_NOT_FOUND");
     }
