@@ -10,6 +10,7 @@ use axum::Router;
 use lyceum_accounts::{Accounts, Entropy};
 use lyceum_client_api::ServedRooms;
 use lyceum_events::{Clock, ServerKey, SystemClock};
+use lyceum_federation::Intake;
 use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
@@ -130,6 +131,8 @@ impl Server {
             media: media.clone(),
             rooms: rooms.clone(),
             peers: peers.clone(),
+            intake: Intake::new(&rooms, &peers),
+            clock: clock.clone(),
         };
         let client = lyceum_client_api::Api {
             web: web.clone(),

@@ -2,10 +2,14 @@
 
 use axum::extract::FromRef;
 use lyceum_accounts::Accounts;
+use lyceum_events::Clock;
 use lyceum_media::Media;
 use lyceum_peers::Peers;
 use lyceum_rooms::Rooms;
 use lyceum_web::WebState;
+use std::sync::Arc;
+
+use crate::Intake;
 
 /// What the federation handlers work with.
 #[derive(Clone)]
@@ -20,6 +24,10 @@ pub struct Api {
     pub rooms: Rooms,
     /// Other servers.
     pub peers: Peers,
+    /// What other servers send of their own accord.
+    pub intake: Intake,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Lets handlers take a field of [`Api`] by its type.
@@ -39,4 +47,6 @@ handles! {
     media: Media,
     rooms: Rooms,
     peers: Peers,
+    intake: Intake,
+    clock: Arc<dyn Clock>,
 }

@@ -2,14 +2,22 @@
 //! extractor, and bounded before it is believed.
 //!
 //! One endpoint family a file, under the specification's noun; a handler bears the name of ruma's module for its endpoint.
-//! [`routes`] mounts them all; [`Api`] is their state.
+//! [`routes`] mounts them all; [`Api`] is their state. What others send of their own accord goes through [`Intake`].
 
 mod api;
 mod discovery;
+mod given;
+mod graph;
+mod intake;
+mod invite;
 mod media;
+mod membership;
 mod openid;
+mod pdus;
 mod query;
 mod routes;
+mod transactions;
 
 pub use api::Api;
+pub use intake::Intake;
 pub use routes::routes;

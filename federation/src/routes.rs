@@ -2,14 +2,17 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
+use ruma::api::federation::{membership::create_invite, transactions::send_transaction_message};
 
-use crate::{Api, discovery, media, openid, query};
+use crate::{Api, discovery, graph, invite, media, membership, openid, query, transactions};
 
 const PLAIN: RouteOptions = RouteOptions::new();
 
 /// The routes of the server-server door.
 pub fn routes() -> Routes<Api> {
-    [identity, people, files].into_iter().fold(Routes::new(), |routes, add| add(routes))
+    [identity, transactions, memberships, pieces, people, files]
+        .into_iter()
+        .fold(Routes::new(), |routes, add| add(routes))
 }
 
 fn identity(routes: Routes<Api>) -> Routes<Api> {
@@ -20,6 +23,37 @@ fn identity(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(get, &["/_matrix/key/v2/server/{keyId}"], PLAIN, discovery::get_server_keys_of_id)
         .mount_at(get, &["/_matrix/key/v2/query/{serverName}"], PLAIN, discovery::get_remote_server_keys)
         .mount_at(&Method::POST, &["/_matrix/key/v2/query"], PLAIN, discovery::get_remote_server_keys_batch)
+}
+
+fn transactions(routes: Routes<Api>) -> Routes<Api> {
+    routes.mount_as::<send_transaction_message::v1::Request, _, _>(PLAIN, transactions::send_transaction_message)
+}
+
+fn memberships(routes: Routes<Api>) -> Routes<Api> {
+    let (join, leave) =
+        ("/_matrix/federation/v1/send_join/{room}/{event}", "/_matrix/federation/v1/send_leave/{room}/{event}");
+    routes
+        .mount(membership::prepare_join_event)
+        .mount(membership::create_join_event)
+        .mount_at(&Method::PUT, &[join], PLAIN, membership::create_join_event_v1)
+        .mount(membership::prepare_leave_event)
+        .mount(membership::create_leave_event)
+        .mount_at(&Method::PUT, &[leave], PLAIN, membership::create_leave_event_v1)
+        .mount(membership::prepare_knock_event)
+        .mount(membership::create_knock_event)
+        .mount_as::<create_invite::v2::Request, _, _>(PLAIN, invite::create_invite)
+        .mount_as::<create_invite::v1::Request, _, _>(PLAIN, invite::create_invite_v1)
+}
+
+fn pieces(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .mount(graph::get_room_state)
+        .mount(graph::get_room_state_ids)
+        .mount(graph::get_event)
+        .mount(graph::get_event_authorization)
+        .mount(graph::get_backfill)
+        .mount(graph::get_missing_events)
+        .mount(graph::get_event_by_timestamp)
 }
 
 fn people(routes: Routes<Api>) -> Routes<Api> {

@@ -7,6 +7,7 @@ mod calls;
 mod configuration;
 mod delayed;
 mod discovery;
+mod federation;
 mod media;
 mod messaging;
 mod older_sync;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedServerName,
+    CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName,
     canonical_json::redact_in_place,
     room_version_rules::{EventIdFormatVersion, RoomVersionRules},
 };
@@ -118,6 +118,13 @@ impl Received {
     /// The servers that must have signed it.
     pub fn required_servers(&self) -> &BTreeSet<OwnedServerName> {
         &self.required
+    }
+
+    /// The same, without asking for the signature of a server that is yet to sign.
+    #[must_use]
+    pub fn yet_to_be_signed_by(mut self, server: &ServerName) -> Self {
+        self.required.remove(server);
+        self
     }
 
     /// Checks the signatures of all who must sign, then the content hash.

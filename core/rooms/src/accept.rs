@@ -77,7 +77,12 @@ impl Rooms {
             Some(ids) => writing.given_state(ids).await?,
             None => writing.state_after_all(&prev).await?,
         };
-        let judged = writing.judge_received(event, &auth, &before.state).await?;
+        let now = match state {
+            // The room here may be behind by what is missing: it is judged by what both sides know together.
+            Some(_) => writing.resolve(vec![writing.current(), before.clone()]).await?.state,
+            None => writing.snapshot().state().clone(),
+        };
+        let judged = writing.judge_received(event, &auth, (&before.state, &now)).await?;
         if here.is_some() {
             writing.leave_outliers(event.id());
         }
@@ -142,7 +147,12 @@ impl Writing {
     }
 
     /// Checks 4 to 6 of the specification's.
-    async fn judge_received(&self, event: &Event, auth: &[Arc<Known>], before: &RoomState) -> Result<Acceptance> {
+    async fn judge_received(
+        &self,
+        event: &Event,
+        auth: &[Arc<Known>],
+        (before, now): (&RoomState, &RoomState),
+    ) -> Result<Acceptance> {
         let rules = self.rules();
         let create = self.snapshot().kept(&StateEventType::RoomCreate).cloned();
         let auth: Vec<_> = auth.iter().map(|known| known.event().clone()).collect();
@@ -159,7 +169,7 @@ impl Writing {
         if let Err(denied) = authorize_by_state(event, &rules, among(&then, None)) {
             return Ok(Acceptance::Rejected(denied.0));
         }
-        let now = self.events_of(self.snapshot().state(), &keys).await?;
+        let now = self.events_of(now, &keys).await?;
         Ok(match authorize_by_state(event, &rules, among(&now, None)) {
             Ok(()) => Acceptance::Accepted,
             Err(_) => Acceptance::SoftFailed,

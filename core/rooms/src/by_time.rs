@@ -3,7 +3,7 @@
 //! Events stand in the order in which they came here, which is nearly that of their times: the place is found by halving,
 //! and then a few events around it are compared.
 
-use ruma::{MilliSecondsSinceUnixEpoch, RoomId};
+use ruma::{MilliSecondsSinceUnixEpoch, RoomId, ServerName};
 use std::sync::Arc;
 
 use crate::{Direction, Known, Result, RoomError, Rooms, Visibility};
@@ -21,33 +21,56 @@ impl Rooms {
         ts: MilliSecondsSinceUnixEpoch,
         direction: Direction,
     ) -> Result<Arc<Known>> {
-        let room = visibility.snapshot().room_id();
-        let place = self.place_of(room, ts).await?;
-        let mut from = match direction {
-            // A little aside, since order and time may disagree.
-            Direction::Forward => self.aside(room, place, Direction::Backward).await?,
-            Direction::Backward => self.aside(room, place, Direction::Forward).await?,
-        };
+        let mut from = self.beside(visibility.snapshot().room_id(), ts, direction).await?;
         for _ in 0..PAGES_MAX {
             let page = self.history(visibility, direction, (Some(from), None), COMPARED, |_| true).await?;
-            let fits = |known: &&Arc<Known>| match direction {
-                Direction::Forward => known.event().ts() >= ts,
-                Direction::Backward => known.event().ts() <= ts,
-            };
-            let fitting = page.events.iter().filter(fits);
-            let nearest = match direction {
-                Direction::Forward => fitting.min_by_key(|known| (known.event().ts(), known.order())),
-                Direction::Backward => fitting.max_by_key(|known| (known.event().ts(), known.order())),
-            };
-            if let Some(nearest) = nearest {
-                return Ok(nearest.clone());
+            if let Some(nearest) = nearest(&page.events, ts, direction) {
+                return Ok(nearest);
             }
             match page.next {
                 Some(next) => from = next,
                 None => break,
             }
         }
-        Err(RoomError::NotFound("there is no event at that time"))
+        Err(nothing_then())
+    }
+
+    /// The same among what another server may see.
+    pub async fn event_by_time_for_server(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        ts: MilliSecondsSinceUnixEpoch,
+        direction: Direction,
+    ) -> Result<Arc<Known>> {
+        let mut from = self.beside(room, ts, direction).await?;
+        for _ in 0..PAGES_MAX {
+            let page = self.page(room, direction, from, None, COMPARED).await?;
+            let mut seen = Vec::with_capacity(page.events.len());
+            for known in page.events {
+                if self.server_may_see(server, &known).await? {
+                    seen.push(known);
+                }
+            }
+            if let Some(nearest) = nearest(&seen, ts, direction) {
+                return Ok(nearest);
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        Err(nothing_then())
+    }
+
+    /// The place from which to look for the event nearest to a moment: a little aside, since order and time may disagree.
+    async fn beside(&self, room: &RoomId, ts: MilliSecondsSinceUnixEpoch, direction: Direction) -> Result<i64> {
+        let place = self.place_of(room, ts).await?;
+        let away = match direction {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        };
+        self.aside(room, place, away).await
     }
 
     /// The place before the first event that is not older than a moment, by halving.
@@ -71,4 +94,17 @@ impl Rooms {
         let last = page.events.last().and_then(|known| known.order());
         Ok(last.map_or(place, |order| if direction == Direction::Backward { order - 1 } else { order }))
     }
+}
+
+fn nearest(events: &[Arc<Known>], ts: MilliSecondsSinceUnixEpoch, direction: Direction) -> Option<Arc<Known>> {
+    let at = |known: &&Arc<Known>| (known.event().ts(), known.order());
+    match direction {
+        Direction::Forward => events.iter().filter(|known| known.event().ts() >= ts).min_by_key(at),
+        Direction::Backward => events.iter().filter(|known| known.event().ts() <= ts).max_by_key(at),
+    }
+    .cloned()
+}
+
+fn nothing_then() -> RoomError {
+    RoomError::NotFound("there is no event at that time")
 }

@@ -2,8 +2,8 @@
 //! is put on for the one who looks.
 
 use lyceum_events::Event;
-use ruma::{MilliSecondsSinceUnixEpoch, UserId};
-use serde::Serialize;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Known, Membership};
@@ -147,4 +147,18 @@ pub fn stripped_form(event: &Event) -> Box<RawValue> {
         kind: &kind,
     };
     serde_json::value::to_raw_value(&stripped).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// What another server told of a room's state, in stripped form; `None` if it is no state. Servers send whole events, those
+/// of before v1.16 of the specification stripped ones.
+pub(crate) fn stripped_of(told: &str) -> Option<String> {
+    #[derive(Deserialize, Serialize)]
+    struct Stripped {
+        content: Map<String, Value>,
+        sender: OwnedUserId,
+        state_key: String,
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::to_string(&serde_json::from_str::<Stripped>(told).ok()?).ok()
 }

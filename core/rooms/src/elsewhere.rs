@@ -6,7 +6,7 @@ use ruma::{RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType}
 
 use crate::{
     Act, Membership, Result, RoomError, Rooms,
-    client_form::stripped_form,
+    client_form::{stripped_form, stripped_of},
     members::MembershipRow,
     tables::{MEMBERSHIP_LOG, MEMBERSHIPS, STRIPPED},
     write::{bad, membership_of},
@@ -27,9 +27,10 @@ impl Rooms {
         stripped: Vec<String>,
     ) -> Result<Event> {
         let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
-        let invitee = invitee_of(&event).ok_or_else(|| RoomError::Bad("this is not an invite".to_owned()))?;
+        let invitee = invitee_of(&event).ok_or_else(|| RoomError::InvalidParam("this is not an invite".to_owned()))?;
         if !self.is_local(&invitee) || event.sender().server_name() != origin {
-            return Err(RoomError::forbidden("the invite is not from one of your people to one of ours"));
+            let why = "the invite is not from one of your people to one of ours";
+            return Err(RoomError::InvalidParam(why.to_owned()));
         }
         if !self.0.people.takes_invite(&invitee, event.sender()).await {
             return Err(RoomError::InviteBlocked);
@@ -51,9 +52,10 @@ impl Rooms {
         Ok(signed)
     }
 
-    /// Remembers how a person stands to a room that this server is not in: asked in, knocking, or no longer so.
-    pub async fn remember_outside(&self, user: &UserId, event: &Event, mut stripped: Vec<String>) -> Result<()> {
-        stripped.truncate(STRIPPED_MAX);
+    /// Remembers how a person stands to a room that this server is not in: asked in, knocking, or no longer so. `told` is
+    /// state of the room, as whole events or stripped already.
+    pub async fn remember_outside(&self, user: &UserId, event: &Event, told: Vec<String>) -> Result<()> {
+        let mut stripped: Vec<_> = told.iter().take(STRIPPED_MAX).filter_map(|one| stripped_of(one)).collect();
         let mut bytes = 0;
         stripped.retain(|one| {
             bytes += one.len();

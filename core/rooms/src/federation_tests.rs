@@ -176,7 +176,7 @@ async fn an_invite_from_outside_is_signed_seen_and_refused() {
     let (ann, ben) = (user_id!("@ann:alpha.test"), user_id!("@ben:beta.test"));
     let room = alpha.create(ann, NewRoom::default()).await.unwrap().room_id;
     let invitation = alpha.write_invitation(ann, &room, ben, Some("come"), true).await.unwrap();
-    let stripped: Vec<_> = invitation.stripped.iter().map(|one| one.get().to_owned()).collect();
+    let stripped: Vec<_> = invitation.state.iter().map(|one| one.get().to_owned()).collect();
     let signed = beta.take_invite(alpha.server(), &invitation.version, invitation.event, stripped).await.unwrap();
     assert_eq!(alpha.accept(&signed).await.unwrap(), Acceptance::Accepted);
     assert_eq!(alpha.snapshot(&room).await.unwrap().membership(ben), Membership::Invite);

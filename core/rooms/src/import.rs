@@ -1,7 +1,7 @@
 //! Bringing a room in from another server: many events at once, each checked against those that permit it, and the state
 //! that another server says there was.
 
-use lyceum_events::{Event, authorize_by_auth_events, authorize_by_state};
+use lyceum_events::{Event, authorize_by_auth_events, authorize_by_state, create_of};
 use lyceum_storage::Batch;
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, events::StateEventType,
@@ -63,7 +63,7 @@ impl Rooms {
         self.store().commit(first).await?;
 
         let mut imported = Imported::default();
-        let mut known = self.already_here(&events, &mut imported).await?;
+        let mut known = self.already_here(&events, create_of(room_id, &rules), &mut imported).await?;
         let mut rows = Vec::new();
         for event in in_order(events) {
             if known.contains_key(event.id()) || event.room() != room_id {
@@ -90,10 +90,15 @@ impl Rooms {
         Ok(imported)
     }
 
-    /// The events among these, and those they rely on, that are here.
-    async fn already_here(&self, events: &[Event], imported: &mut Imported) -> Result<HashMap<OwnedEventId, Event>> {
+    /// The events among these, and those they rely on, that are here. Since version 12 all rely on the create event.
+    async fn already_here(
+        &self,
+        events: &[Event],
+        create: Option<OwnedEventId>,
+        imported: &mut Imported,
+    ) -> Result<HashMap<OwnedEventId, Event>> {
         let mut ids: HashSet<_> = events.iter().map(|event| event.id().clone()).collect();
-        ids.extend(events.iter().flat_map(|event| event.auth().iter().cloned()));
+        ids.extend(events.iter().flat_map(|event| event.auth().iter().cloned()).chain(create));
         let ids: Vec<_> = ids.into_iter().collect();
         let wanted: HashSet<_> = events.iter().map(|event| event.id()).collect();
         let mut here = HashMap::new();
@@ -238,7 +243,7 @@ fn check_create(version: &RoomVersionId, state: &RoomState, holding: &HashMap<Ow
 
 fn permitted(event: &Event, rules: &RoomVersionRules, known: &HashMap<OwnedEventId, Event>) -> Result<(), String> {
     let auth: Vec<_> = event.auth().iter().filter_map(|id| known.get(id).cloned()).collect();
-    let create = lyceum_events::create_of(event.room(), rules).and_then(|id| known.get(&id).cloned());
+    let create = create_of(event.room(), rules).and_then(|id| known.get(&id).cloned());
     let by_id = |id: &EventId| auth.iter().chain(&create).find(|one| one.id() == id).cloned();
     authorize_by_auth_events(event, rules, by_id).map_err(|denied| denied.0)?;
     authorize_by_state(event, rules, among(&auth, create.as_ref())).map_err(|denied| denied.0)

@@ -7,11 +7,13 @@ use ruma::{
     events::{StateEventType, TimelineEventType},
 };
 use serde_json::value::RawValue;
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use crate::{
-    Acceptance, Act, Known, MemberProfile, Membership, Result, RoomError, Rooms, Sender, Snapshot,
-    client_form::stripped_form,
+    Acceptance, Act, Known, MemberProfile, Membership, Result, RoomError, RoomState, Rooms, Sender, Snapshot,
     membership_acts::{Authorising, member_content},
     write::{Writing, bad, membership_of},
 };
@@ -90,7 +92,10 @@ impl Rooms {
             && event.state_key() == Some(event.sender().as_str())
             && event.sender().server_name() == origin;
         if !about_sender || membership_of(event) != membership {
-            return Err(RoomError::Bad(format!("this is not a {} of one of your people", membership.as_str())));
+            return Err(RoomError::InvalidParam(format!(
+                "this is not a {} of one of your people",
+                membership.as_str()
+            )));
         }
         let snapshot = self.snapshot(event.room()).await?;
         self.check_lending(&snapshot, origin).await?;
@@ -132,7 +137,7 @@ impl Rooms {
                 ids.filter(|id| seen.insert((*id).clone())).cloned().collect()
             }
         };
-        let servers = if omit_members { self.servers_in(event.room()).await? } else { Vec::new() };
+        let servers = if omit_members { servers_of(&state) } else { Vec::new() };
         let own_chain = std::iter::once(event.id().clone());
         let auth_chain = self.auth_chain(told.iter().cloned().chain(own_chain)).await?;
         Ok(JoinedState {
@@ -168,23 +173,35 @@ impl Rooms {
     /// Takes up a knock, and tells what somebody knocking may see of the room.
     pub async fn take_up_knock(&self, origin: &ServerName, event: &Event) -> Result<Vec<Box<RawValue>>> {
         self.take_up(origin, event, Membership::Knock).await?;
-        Ok(self.stripped(&*self.snapshot(event.room()).await?))
+        Ok(told_outside(&*self.snapshot(event.room()).await?))
     }
+}
 
-    /// What somebody asked in may see of a room.
-    pub fn stripped(&self, snapshot: &Snapshot) -> Vec<Box<RawValue>> {
-        const TOLD: [StateEventType; 8] = [
-            StateEventType::RoomCreate,
-            StateEventType::RoomName,
-            StateEventType::RoomAvatar,
-            StateEventType::RoomTopic,
-            StateEventType::RoomJoinRules,
-            StateEventType::RoomCanonicalAlias,
-            StateEventType::RoomEncryption,
-            StateEventType::RoomHistoryVisibility,
-        ];
-        TOLD.iter().filter_map(|kind| snapshot.kept(kind)).map(stripped_form).collect()
-    }
+/// The servers whose people are in a room.
+fn servers_of(state: &RoomState) -> Vec<OwnedServerName> {
+    let joined = state.members().filter(|(_, member)| member.membership == Membership::Join);
+    let servers: BTreeSet<_> = joined.map(|(user, _)| user.server_name()).collect();
+    servers.into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// What somebody asked in, or knocking, may see of a room: whole events, which their server can prove.
+fn told_outside(snapshot: &Snapshot) -> Vec<Box<RawValue>> {
+    const TOLD: [StateEventType; 8] = [
+        StateEventType::RoomCreate,
+        StateEventType::RoomName,
+        StateEventType::RoomAvatar,
+        StateEventType::RoomTopic,
+        StateEventType::RoomJoinRules,
+        StateEventType::RoomCanonicalAlias,
+        StateEventType::RoomEncryption,
+        StateEventType::RoomHistoryVisibility,
+    ];
+    TOLD.iter().filter_map(|kind| snapshot.kept(kind)).map(whole).collect()
+}
+
+fn whole(event: &Event) -> Box<RawValue> {
+    // It was parsed from this JSON.
+    RawValue::from_string(event.json().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 impl Writing {
@@ -215,8 +232,8 @@ pub struct Invitation {
     pub event: Event,
     /// The room's version.
     pub version: RoomVersionId,
-    /// What the invited person may see of the room.
-    pub stripped: Vec<Box<RawValue>>,
+    /// What the invited person may see of the room, as whole events.
+    pub state: Vec<Box<RawValue>>,
 }
 
 impl Rooms {
@@ -243,10 +260,10 @@ impl Rooms {
         let event = writing.compose(sender, draft, &auth)?;
         writing.authorize(&event, &auth)?;
         let snapshot = writing.snapshot().clone();
-        let mut stripped = self.stripped(&snapshot);
+        let mut state = told_outside(&snapshot);
         if let Some(member) = snapshot.member(inviter) {
-            stripped.push(self.must_know(&member.event_id).await?.stripped_form());
+            state.push(whole(self.must_know(&member.event_id).await?.event()));
         }
-        Ok(Invitation { event, version: snapshot.version().clone(), stripped })
+        Ok(Invitation { event, version: snapshot.version().clone(), state })
     }
 }

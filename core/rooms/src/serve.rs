@@ -154,6 +154,14 @@ impl Rooms {
         Ok(shown)
     }
 
+    /// Whether a server may see an event.
+    pub(crate) async fn server_may_see(&self, server: &ServerName, known: &Known) -> Result<bool> {
+        match known.after().or(known.before()) {
+            Some(group) => self.server_sees(server, known.event().room(), group).await,
+            None => Ok(true),
+        }
+    }
+
     /// Whether a server sees what was sent when the state was this.
     async fn server_sees(&self, server: &ServerName, room: &RoomId, group: u64) -> Result<bool> {
         let state = self.state_of_group(room, group).await?;

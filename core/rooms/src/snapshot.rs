@@ -176,7 +176,8 @@ impl Snapshot {
         &self.rules
     }
 
-    pub(crate) fn shared_rules(&self) -> Arc<RoomVersionRules> {
+    /// The same, to keep.
+    pub fn shared_rules(&self) -> Arc<RoomVersionRules> {
         self.rules.clone()
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) router: Router,
+    /// What it signs with.
+    pub(crate) key: ServerKey,
     /// Where its files are, until the story ends.
     data: tempfile::TempDir,
     index: u8,
@@ -140,13 +142,19 @@ impl Host {
         let key = ServerKey::from_seed(config.server.name.clone(), &[index; 32], "a1").expect("32 bytes make a key");
         let outbound = Outbound::over(wires.from(name));
         let services = Arc::new(NoServices);
-        let parts =
-            Parts { store: store.clone(), clock: Arc::new(clock.clone()), seed: [index; 32], key, outbound, services };
+        let parts = Parts {
+            store: store.clone(),
+            clock: Arc::new(clock.clone()),
+            seed: [index; 32],
+            key: key.clone(),
+            outbound,
+            services,
+        };
         let mut server = Server::build(&config, parts).await.expect("the server is built");
         server.start().await.expect("the followers start");
         let router = server.router(&[Api::Client, Api::Federation, Api::Admin]);
         wires.reach(name, router.clone());
-        Self { server, store, router, data, index }
+        Self { server, store, router, key, data, index }
     }
 
     /// A new person, signed in on one device.

@@ -141,7 +141,8 @@ impl Person {
         self.ask_with(method, path, &[(header::CONTENT_TYPE.as_str(), content_type)], body).await
     }
 
-    async fn ask_with(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    /// Asks with any headers and any body.
+    pub(super) async fn ask_with(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let asked = format!("{method} {path} by {}", if self.id.is_empty() { "a stranger" } else { &self.id });
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {

@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use lyceum_outbound::{OutboundError, Wire};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tower::ServiceExt;
 
 /// All wires of a campus. Cheap to clone.
@@ -21,6 +22,10 @@ pub(crate) struct Wires(Arc<Mutex<Net>>);
 struct Net {
     routers: BTreeMap<String, Router>,
     cut: BTreeSet<(String, String)>,
+    /// By server and the beginning of a path: what a story puts into the server's mouth.
+    answers: BTreeMap<(String, String), (u16, Value)>,
+    /// Who asked whom for what.
+    asked: Vec<(String, String, String)>,
 }
 
 impl Wires {
@@ -42,6 +47,25 @@ impl Wires {
     /// Lets everything through again.
     pub(crate) fn heal(&self, one: &str, other: &str) {
         self.0.lock().cut.remove(&pair(one, other));
+    }
+
+    /// Lets a server answer so to whatever begins with this path.
+    pub(crate) fn answer(&self, server: &str, path: &str, status: u16, answer: Value) {
+        self.0.lock().answers.insert((server.to_owned(), path.to_owned()), (status, answer));
+    }
+
+    /// How often a server was asked for what begins with this path.
+    pub(crate) fn times_asked(&self, server: &str, path: &str) -> usize {
+        let net = self.0.lock();
+        net.asked.iter().filter(|(_, to, asked)| to == server && asked.starts_with(path)).count()
+    }
+
+    /// What is said in a server's place, if a story wants that; takes note of the request.
+    fn said_instead(&self, from: &str, to: &str, path: &str) -> Option<(u16, Value)> {
+        let mut net = self.0.lock();
+        net.asked.push((from.to_owned(), to.to_owned(), path.to_owned()));
+        let mut answers = net.answers.iter().filter(|((server, start), _)| server == to && path.starts_with(start));
+        answers.next().map(|(_, answer)| answer.clone())
     }
 
     fn to(&self, from: &str, to: &str) -> Option<Router> {
@@ -68,6 +92,11 @@ impl Wire for Outgoing {
         let to = request.uri().host().unwrap_or_default().to_owned();
         let router =
             self.wires.to(&self.from, &to).ok_or_else(|| OutboundError::Connect(format!("{to} is cut off")))?;
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if let Some((status, answer)) = self.wires.said_instead(&self.from, &to, path) {
+            let answer = Response::builder().status(status).body(Bytes::from(answer.to_string()));
+            return Ok(answer.expect("a status and a body make an answer"));
+        }
         let (mut parts, body) = request.into_parts();
         parts.uri =
             parts.uri.path_and_query().map(|path| path.as_str()).unwrap_or("/").parse().expect("a path is a URI");

@@ -1,0 +1,123 @@
+//! What other servers send of their own accord: transactions, taken in once each. Rooms are worked on side by side; what one
+//! server sends of one room is taken in the order it was sent.
+//!
+//! * `limits`: how much one event may make this server ask for.
+//! * `room`: the events of one room.
+//! * `filling`: what an event builds on and is not here.
+//! * `fetch`: asking for it, and proving it.
+
+mod fetch;
+mod filling;
+mod limits;
+mod room;
+mod turns;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lyceum_peers::Peers;
+use lyceum_rooms::Rooms;
+use lyceum_web::{ApiError, RawJson};
+use quick_cache::sync::Cache;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::OnceCell;
+
+use turns::Turns;
+
+/// Answers to transactions that are remembered: a sender repeats only its last one, until it has the answer.
+const ANSWERS_MAX: usize = 4_096;
+/// Rooms of one transaction that are worked on at once.
+const ROOMS_AT_ONCE: usize = 8;
+
+/// A transaction as it comes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Transaction {
+    /// Who sent it; old servers leave it out.
+    pub(crate) origin: Option<OwnedServerName>,
+    #[serde(default)]
+    pub(crate) pdus: Vec<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) edus: Vec<Box<RawValue>>,
+}
+
+/// What became of the events of a transaction: nothing to say, or what was wrong.
+type Outcomes = BTreeMap<OwnedEventId, Option<String>>;
+
+/// An answer that is being made, or was.
+type Answer = Arc<OnceCell<Bytes>>;
+
+/// Takes in what other servers send. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake(Arc<Shared>);
+
+struct Shared {
+    rooms: Rooms,
+    peers: Peers,
+    answers: Cache<(OwnedServerName, String), Answer>,
+    turns: Turns,
+}
+
+impl Intake {
+    /// The intake for these rooms and people.
+    pub fn new(rooms: &Rooms, peers: &Peers) -> Self {
+        Self(Arc::new(Shared {
+            rooms: rooms.clone(),
+            peers: peers.clone(),
+            answers: Cache::new(ANSWERS_MAX),
+            turns: Turns::default(),
+        }))
+    }
+
+    /// Takes a transaction in, once; the same again is given the same answer.
+    pub(crate) async fn take(
+        &self,
+        origin: OwnedServerName,
+        id: String,
+        transaction: Transaction,
+    ) -> Result<Bytes, ApiError> {
+        let answer = self.answer(&origin, id);
+        let made = answer.get_or_try_init(|| async {
+            let (intake, origin) = (self.clone(), origin);
+            // A sender that hangs up does not undo what was begun: the work goes on for when it asks again.
+            let work = tokio::spawn(async move { intake.work(&origin, transaction).await });
+            work.await.map_err(|error| ApiError::internal(&error))?
+        });
+        made.await.cloned()
+    }
+
+    fn answer(&self, origin: &OwnedServerName, id: String) -> Answer {
+        let make = || Ok::<_, std::convert::Infallible>(Answer::default());
+        match self.0.answers.get_or_insert_with(&(origin.clone(), id), make) {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn work(&self, origin: &OwnedServerName, transaction: Transaction) -> Result<Bytes, ApiError> {
+        let by_room = by_room(transaction.pdus).into_iter();
+        let rooms = by_room.map(|(room, pdus)| async move { self.room(origin, &room, pdus).await });
+        let outcomes: Vec<Outcomes> =
+            stream::iter(rooms.collect::<Vec<_>>()).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
+        let said = |why: Option<String>| why.map_or_else(|| json!({}), |why| json!({ "error": why }));
+        let pdus: BTreeMap<_, _> = outcomes.into_iter().flatten().map(|(id, why)| (id, said(why))).collect();
+        Ok(RawJson::of(&json!({ "pdus": pdus }))?.0)
+    }
+}
+
+/// Events by their rooms, in the order they came. What names no room is no event of a room somebody is in already.
+fn by_room(pdus: Vec<Box<RawValue>>) -> BTreeMap<OwnedRoomId, Vec<Box<RawValue>>> {
+    #[derive(Deserialize)]
+    struct Named {
+        room_id: OwnedRoomId,
+    }
+    let mut rooms = BTreeMap::<_, Vec<_>>::new();
+    for pdu in pdus {
+        match serde_json::from_str::<Named>(pdu.get()) {
+            Ok(Named { room_id }) => rooms.entry(room_id).or_default().push(pdu),
+            Err(_) => limits::count("of no room"),
+        }
+    }
+    rooms
+}

@@ -1,0 +1,202 @@
+//! Asking other servers for pieces of a room's graph, and proving what they answer. Nothing of it has a place in the room
+//! yet, and nothing that is not proved leaves this file.
+
+use futures_util::{StreamExt, stream};
+use lyceum_events::{Event, parse_all};
+use lyceum_peers::{
+    PeerError, Unverified,
+    calls::{RawEvent, StateIds},
+};
+use ruma::{OwnedEventId, ServerName};
+use std::collections::HashSet;
+
+use super::{
+    filling::{Filling, Trouble},
+    limits::{
+        CHAIN_EVENTS_MAX, GAP_PAGE_EVENTS, SINGLE_AT_ONCE, SINGLE_EVENTS_MAX, SINGLE_ROUNDS_MAX, STATE_EVENTS_MAX,
+        WHOLE_STATE_FROM, count,
+    },
+};
+
+/// An event's text, to be read on another core.
+struct Text(RawEvent);
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl Filling<'_> {
+    /// The events of this room among those that another server handed out, proved. Others are left out.
+    async fn proved(&self, events: Vec<RawEvent>) -> Result<Vec<Event>, Trouble> {
+        let (texts, rules) = (events.into_iter().map(Text).collect::<Vec<_>>(), self.rules.clone());
+        let parsed = tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await;
+        let mut unverified = Vec::new();
+        for received in parsed.unwrap_or_default() {
+            match received {
+                Ok(event) if event.event().room() == self.room => {
+                    unverified.push(Unverified { event, rules: self.rules.clone() });
+                }
+                Ok(_) => count("fetched, of another room"),
+                Err(error) => {
+                    tracing::debug!(%error, room = %self.room, "a fetched event is none");
+                    count("fetched, malformed");
+                }
+            }
+        }
+        let mut proved = Vec::with_capacity(unverified.len());
+        for verified in self.peers.verify_events(unverified).await? {
+            match verified {
+                Ok(verified) => proved.push(verified.into_event()),
+                Err(error) => {
+                    tracing::debug!(%error, room = %self.room, "a fetched event is not proved");
+                    count("fetched, not proved");
+                }
+            }
+        }
+        Ok(proved)
+    }
+
+    /// A page of events between the ends of the room here and some later ones.
+    pub(super) async fn missing_events(
+        &self,
+        ends: &[OwnedEventId],
+        latest: &[OwnedEventId],
+    ) -> Result<Vec<Event>, Trouble> {
+        for server in &self.servers {
+            let page = self.peers.get_missing_events(server, self.room, ends, latest, GAP_PAGE_EVENTS).await;
+            match page {
+                Ok(mut page) if !page.is_empty() => {
+                    page.truncate(GAP_PAGE_EVENTS);
+                    return self.proved(page).await;
+                }
+                Ok(_) => {}
+                Err(error) => unless_ours(error)?,
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Brings in the events that permit one.
+    pub(super) async fn fetch_permission(&self, event: &Event, missing: Vec<OwnedEventId>) -> Result<(), Trouble> {
+        for server in &self.servers {
+            match self.peers.event_auth(server, self.room, event.id()).await {
+                Ok(chain) if chain.len() <= CHAIN_EVENTS_MAX => {
+                    let chain = self.proved(chain).await?;
+                    self.import(server, chain).await?;
+                    break;
+                }
+                Ok(_) => return Err(Trouble::There("the auth chain is too long".to_owned())),
+                Err(error) => unless_ours(error)?,
+            }
+        }
+        let absent = self.absent(missing).await?;
+        if absent.is_empty() {
+            return Ok(());
+        }
+        for server in &self.servers {
+            let events = self.singly(server, absent.clone()).await?;
+            self.import(server, events).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings events in, and those that permit them if they did not come with them.
+    async fn import(&self, server: &ServerName, events: Vec<Event>) -> Result<(), Trouble> {
+        let mut all = events;
+        for _ in 0..SINGLE_ROUNDS_MAX {
+            let imported = self.rooms.import(self.room, self.version, all.clone()).await?;
+            if imported.missing.is_empty() {
+                return Ok(());
+            }
+            let more = self.singly(server, imported.missing.into_iter().collect()).await?;
+            if more.is_empty() {
+                return Ok(());
+            }
+            // Those here already are not brought in again.
+            all.retain(|event| imported.left_out.contains(event.id()));
+            all.extend(more);
+        }
+        Ok(())
+    }
+
+    /// Single events.
+    async fn singly(&self, server: &ServerName, ids: Vec<OwnedEventId>) -> Result<Vec<Event>, Trouble> {
+        let asking: Vec<_> =
+            ids.iter().take(SINGLE_EVENTS_MAX).map(|id| async move { self.peers.event(server, id).await }).collect();
+        let mut answers = stream::iter(asking).buffer_unordered(SINGLE_AT_ONCE);
+        let mut events = Vec::new();
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(event) => events.push(event),
+                Err(error) => unless_ours(error)?,
+            }
+        }
+        let mut events = self.proved(events).await?;
+        events.retain(|event| ids.contains(event.id()));
+        Ok(events)
+    }
+
+    /// Those of the ids of which there is no event here.
+    async fn absent(&self, ids: Vec<OwnedEventId>) -> Result<Vec<OwnedEventId>, Trouble> {
+        let known = self.rooms.known_many(&ids).await?;
+        Ok(ids.into_iter().zip(known).filter(|(_, known)| known.is_none()).map(|(id, _)| id).collect())
+    }
+
+    /// The state before an event as another server says; its events are brought in.
+    pub(super) async fn state_before(&self, event: &Event) -> Result<Vec<OwnedEventId>, Trouble> {
+        let mut trouble = Trouble::There("nobody tells the state before the event".to_owned());
+        for server in &self.servers {
+            match self.state_by(server, event).await {
+                Ok(state) => return Ok(state),
+                Err(here @ Trouble::Here(_)) => return Err(here),
+                Err(there) => trouble = there,
+            }
+        }
+        Err(trouble)
+    }
+
+    async fn state_by(&self, server: &ServerName, event: &Event) -> Result<Vec<OwnedEventId>, Trouble> {
+        let StateIds { pdu_ids, auth_chain_ids } = self.peers.state_ids(server, self.room, event.id()).await?;
+        let all: HashSet<_> = pdu_ids.iter().chain(&auth_chain_ids).cloned().collect();
+        if all.len() > STATE_EVENTS_MAX {
+            return Err(Trouble::There("the state before the event is too large".to_owned()));
+        }
+        let absent = self.absent(all.into_iter().collect()).await?;
+        if absent.len() >= WHOLE_STATE_FROM {
+            let whole = self.peers.state(server, self.room, event.id()).await?;
+            let events = whole.auth_chain.into_iter().chain(whole.pdus).take(STATE_EVENTS_MAX).collect();
+            let events = self.proved(events).await?;
+            self.import(server, events).await?;
+        } else if !absent.is_empty() {
+            let events = self.singly(server, absent).await?;
+            self.import(server, events).await?;
+        }
+        self.usable(pdu_ids).await
+    }
+
+    /// The events of a state that are here. One without the room's beginning is none.
+    async fn usable(&self, ids: Vec<OwnedEventId>) -> Result<Vec<OwnedEventId>, Trouble> {
+        let known: Vec<_> = self.rooms.known_many(&ids).await?.into_iter().flatten().collect();
+        let begins = known.iter().any(|known| *known.event().kind() == ruma::events::TimelineEventType::RoomCreate);
+        if !begins {
+            return Err(Trouble::There("what is told as the state before the event is none".to_owned()));
+        }
+        if known.len() < ids.len() {
+            tracing::debug!(room = %self.room, missing = ids.len() - known.len(), "a state with holes");
+        }
+        Ok(known.iter().map(|known| known.id().clone()).collect())
+    }
+}
+
+/// Another server's failure leaves somebody else to ask; this one's does not.
+fn unless_ours(error: PeerError) -> Result<(), Trouble> {
+    match Trouble::from(error) {
+        here @ Trouble::Here(_) => Err(here),
+        Trouble::There(why) => {
+            tracing::debug!(why, "another server does not help");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The events of one room in a transaction: read, proved, and taken in one after the other.
+
+use lyceum_events::{Event, Received, event_id, parse_object};
+use lyceum_peers::Unverified;
+use lyceum_rooms::{Acceptance, Place, RoomError, Snapshot};
+use lyceum_web::ApiError;
+use ruma::{OwnedEventId, RoomId, ServerName, room_version_rules::RoomVersionRules};
+use serde_json::value::RawValue;
+
+use super::{Intake, Outcomes, filling::Filling, limits::count};
+
+impl Intake {
+    /// Takes in what a server sends of one room. An error is this server's own: the sender is to try again.
+    pub(super) async fn room(
+        &self,
+        origin: &ServerName,
+        room: &RoomId,
+        pdus: Vec<Box<RawValue>>,
+    ) -> Result<Outcomes, ApiError> {
+        let _turn = self.0.turns.take(origin, room).await;
+        let snapshot = match self.0.rooms.snapshot(room).await {
+            Ok(snapshot) if snapshot.is_local() => snapshot,
+            // Events of rooms that nobody here is in are of no use; their sender will learn of that.
+            Ok(_) | Err(RoomError::UnknownRoom(_)) => {
+                pdus.iter().for_each(|_| count("of another's room"));
+                return Ok(Outcomes::new());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;
+        let allowed = self.0.rooms.server_allowed(room, origin).await?;
+        let mut filling = Filling::new(&self.0, origin, &snapshot);
+        for event in events {
+            let why = match allowed {
+                true => said(filling.take(&event).await)?,
+                false => {
+                    count("kept out");
+                    Some("the room's server ACL keeps your server out".to_owned())
+                }
+            };
+            outcomes.insert(event.id().clone(), why);
+        }
+        Ok(outcomes)
+    }
+
+    /// The events that are what they should be, and what is wrong with the others.
+    async fn proved(&self, snapshot: &Snapshot, pdus: Vec<Box<RawValue>>) -> Result<(Vec<Event>, Outcomes), ApiError> {
+        let rules = snapshot.shared_rules();
+        let (mut unverified, mut outcomes) = (Vec::new(), Outcomes::new());
+        for pdu in pdus {
+            match Received::parse(pdu.get(), &rules) {
+                Ok(event) => unverified.push(Unverified { event, rules: rules.clone() }),
+                Err(error) => {
+                    count("malformed");
+                    outcomes.extend(id_of(&pdu, &rules).map(|id| (id, Some(error.to_string()))));
+                }
+            }
+        }
+        let ids: Vec<_> = unverified.iter().map(|one| one.event.event().id().clone()).collect();
+        let mut events = Vec::with_capacity(ids.len());
+        for (id, verified) in ids.into_iter().zip(self.0.peers.verify_events(unverified).await?) {
+            match verified {
+                Ok(verified) => events.push(verified.into_event()),
+                Err(error) => {
+                    count("not proved");
+                    outcomes.insert(id, Some(error.to_string()));
+                }
+            }
+        }
+        Ok((events, outcomes))
+    }
+}
+
+/// The id of something that is no event otherwise, so that its sender can be told.
+fn id_of(pdu: &RawValue, rules: &RoomVersionRules) -> Option<OwnedEventId> {
+    event_id(&parse_object(pdu.get()).ok()?, rules).ok()
+}
+
+/// What the sender is told of an event.
+fn said(taken: Result<Acceptance, super::filling::Trouble>) -> Result<Option<String>, ApiError> {
+    use super::filling::Trouble;
+    let (outcome, why) = match taken {
+        Ok(Acceptance::Accepted) => ("accepted", None),
+        Ok(Acceptance::SoftFailed) => ("soft-failed", None),
+        Ok(Acceptance::Known(Place::Rejected(why)) | Acceptance::Rejected(why)) => ("rejected", Some(why)),
+        Ok(Acceptance::Known(_)) => ("known", None),
+        Ok(Acceptance::Missing { .. }) => ("missing", Some("what the event builds on could not be had".to_owned())),
+        Err(Trouble::Here(error)) => return Err(*error),
+        Err(Trouble::There(why)) => ("missing", Some(why)),
+    };
+    count(outcome);
+    Ok(why)
+}

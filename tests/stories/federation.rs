@@ -1,0 +1,5 @@
+//! Servers that speak with each other: what one asks and tells, the other answers and believes, or not.
+
+mod answering;
+mod joining;
+mod receiving;

@@ -1,0 +1,133 @@
+//! Transactions: what another server tells is taken in once, in order, with whatever it builds on.
+
+use http::Method;
+use lyceum_events::Draft;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Campus, Person,
+    campus::Host,
+    peer::{Forged, json_of},
+};
+
+/// Two servers with Ann at the first and Ben at the second in one room, which the second has joined.
+async fn shared() -> (Campus, Person, Person, String) {
+    let campus = Campus::of(["alpha.example", "beta.example"]).await;
+    let ann = campus.person_at("alpha.example", "ann").await;
+    let ben = campus.person_at("beta.example", "ben").await;
+    let room = ann.creates_public_room().await;
+    campus.host("beta.example").brings(campus.host("alpha.example"), &ben, &room).await;
+    campus.settle().await;
+    (campus, ann, ben, room)
+}
+
+fn message(text: &str) -> Draft {
+    let content = json!({ "msgtype": "m.text", "body": text });
+    Draft::message("m.room.message", serde_json::from_value(content).expect("canonical"))
+}
+
+async fn said(host: &Host, id: &str) -> Value {
+    json_of(&host.event(id).await.expect("the event is there"))
+}
+
+#[tokio::test]
+async fn a_transaction_is_taken_in_once_and_answered_alike() {
+    let (campus, ann, ben, room) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let first = beta.forges(&room, &ben.id, message("one"), Forged::default()).await;
+    let answer = beta.sends(alpha, "t1", &[json_of(&first)]).await.ok();
+    assert_eq!(answer, json!({ "pdus": { first.id().as_str(): {} } }));
+    ann.sees(&room, "one").await;
+    // Another body under the same id is the same transaction.
+    let second = beta.forges(&room, &ben.id, message("two"), Forged::default()).await;
+    assert_eq!(beta.sends(alpha, "t1", &[json_of(&second)]).await.ok(), answer);
+    ann.does_not_see(&room, "two").await;
+    beta.sends(alpha, "t2", &[json_of(&second), json_of(&first)]).await.ok();
+    ann.sees(&room, "two").await;
+    campus.settle().await;
+    alpha.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_transaction_has_limits_and_one_origin() {
+    let (campus, _, ben, room) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let event = json_of(&beta.forges(&room, &ben.id, message("x"), Forged::default()).await);
+    beta.sends(alpha, "many", &vec![event.clone(); 51]).await.refused(400, "M_INVALID_PARAM");
+    let typing = json!({ "edu_type": "m.typing", "content": {} });
+    beta.tells(alpha, "many-too", &vec![typing; 101]).await.refused(400, "M_INVALID_PARAM");
+    let path = "/_matrix/federation/v1/send/other";
+    let other = json!({ "origin": "alpha.example", "pdus": [event] });
+    beta.puts(alpha, path, other).await.refused(400, "M_INVALID_PARAM");
+    beta.puts(alpha, path, json!({ "pdus": 7 })).await.refused(400, "M_BAD_JSON");
+    alpha.stranger().put(path, json!({ "pdus": [] })).await.refused(401, "M_UNAUTHORIZED");
+    let as_alpha = ("alpha.example", "alpha.example");
+    beta.asks_as(alpha, as_alpha, Method::PUT, path, Some(json!({ "pdus": [] }))).await.refused(401, "M_UNAUTHORIZED");
+    let to_gamma = ("beta.example", "gamma.example");
+    beta.asks_as(alpha, to_gamma, Method::PUT, path, Some(json!({ "pdus": [] }))).await.refused(401, "M_UNAUTHORIZED");
+    assert_eq!(beta.puts(alpha, path, json!({})).await.ok(), json!({ "pdus": {} }));
+}
+
+#[tokio::test]
+async fn what_came_between_is_fetched() {
+    let (campus, ann, ben, room) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    campus.wires.cut("alpha.example", "beta.example");
+    let mut alone = Vec::new();
+    for n in 0..120 {
+        alone.push(ben.says(&room, &format!("alone {n}")).await);
+    }
+    campus.wires.heal("alpha.example", "beta.example");
+    let answer = beta.sends(alpha, "last", &[said(beta, &alone[119]).await]).await.ok();
+    assert_eq!(answer["pdus"][&alone[119]], json!({}));
+    for id in &alone {
+        assert!(alpha.has_in_timeline(id).await, "{id} should have been fetched");
+    }
+    ann.sees(&room, "alone 119").await;
+}
+
+#[tokio::test]
+async fn over_a_gap_that_is_too_large_the_state_is_fetched() {
+    let (campus, ann, ben, room) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    campus.wires.cut("alpha.example", "beta.example");
+    let mut last = String::new();
+    for n in 0..30 {
+        last = ben.says(&room, &format!("alone {n}")).await;
+    }
+    for n in 0..3 {
+        let guest = beta.person(&format!("guest{n}")).await;
+        guest.joins(&room).await;
+        last = guest.says(&room, &format!("here is guest {n}")).await;
+    }
+    campus.wires.heal("alpha.example", "beta.example");
+    // Beta does not remember what came between.
+    campus.wires.answer("beta.example", "/_matrix/federation/v1/get_missing_events", 200, json!({ "events": [] }));
+    let answer = beta.sends(alpha, "last", &[said(beta, &last).await]).await.ok();
+    assert_eq!(answer["pdus"][&last], json!({}));
+    ann.sees(&room, "here is guest 2").await;
+    ann.does_not_see(&room, "alone 29").await;
+    assert_eq!(alpha.membership(&room, "@guest0:beta.example").await, lyceum_rooms::Membership::Join);
+}
+
+#[tokio::test]
+async fn a_server_that_is_kept_out_is_not_heard() {
+    let (campus, ann, ben, room) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let acl = json!({ "allow": ["*"], "deny": ["beta.example"], "allow_ip_literals": false });
+    ann.sets(&room, "m.room.server_acl", "", acl).await;
+    let event = beta.forges(&room, &ben.id, message("let me in"), Forged::default()).await;
+    let answer = beta.sends(alpha, "t", &[json_of(&event)]).await.ok();
+    assert!(answer["pdus"][event.id().as_str()]["error"].as_str().is_some_and(|why| why.contains("ACL")), "{answer}");
+    ann.does_not_see(&room, "let me in").await;
+}
+
+#[tokio::test]
+async fn events_of_rooms_that_nobody_here_is_in_are_passed_over() {
+    let (campus, _, ben, _) = shared().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let elsewhere = ben.creates_room().await;
+    let event = beta.forges(&elsewhere, &ben.id, message("hm"), Forged::default()).await;
+    assert_eq!(beta.sends(alpha, "t", &[json_of(&event)]).await.ok(), json!({ "pdus": {} }));
+    assert!(alpha.event(event.id().as_str()).await.is_none());
+}
