@@ -14,7 +14,8 @@ use lyceum_federation::Intake;
 use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
-use lyceum_rooms::{Checked, Lenient, Rooms, RoomsParts};
+use lyceum_push::{Push, PushParts};
+use lyceum_rooms::{Checked, Lenient, Rooms, RoomsParts, Unreads};
 use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, NoAppservices, Routes, SessionAuthenticator, WebState};
@@ -72,6 +73,7 @@ pub struct Server {
     rooms: Rooms,
     sync: Sync,
     peers: Peers,
+    push: Push,
     web: WebState,
     client: lyceum_client_api::Api,
     federation: lyceum_federation::Api,
@@ -107,11 +109,21 @@ impl Server {
             config: config.media.clone(),
         });
 
+        let unreads = Unreads::new(&rooms, &accounts);
         let sync = Sync::new(SyncParts {
             store: store.clone(),
             accounts: accounts.clone(),
             rooms: rooms.clone(),
+            unreads: unreads.clone(),
             clock: clock.clone(),
+        });
+        let push = Push::new(PushParts {
+            store: store.clone(),
+            clock: clock.clone(),
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+            unreads,
+            outbound: outbound.clone(),
         });
         let peers = Peers::start(PeersParts {
             store: store.clone(),
@@ -141,6 +153,7 @@ impl Server {
             rooms: rooms.clone(),
             sync: sync.clone(),
             peers: peers.clone(),
+            push: push.clone(),
             clock: clock.clone(),
             served_rooms: served_rooms(&config.rooms.default_version),
             well_known: config.well_known.clone(),
@@ -154,6 +167,7 @@ impl Server {
             rooms,
             sync,
             peers,
+            push,
             web,
             client,
             federation,

@@ -5,6 +5,7 @@ use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
 use lyceum_media::Media;
 use lyceum_peers::Peers;
+use lyceum_push::Push;
 use lyceum_rooms::Rooms;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
@@ -31,6 +32,8 @@ pub struct Api {
     pub sync: Sync,
     /// Other servers.
     pub peers: Peers,
+    /// Notifications.
+    pub push: Push,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Which versions of rooms are made here.
@@ -70,6 +73,7 @@ handles! {
     rooms: Rooms,
     sync: Sync,
     peers: Peers,
+    push: Push,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

@@ -19,6 +19,7 @@ mod media;
 mod pages;
 mod presence;
 mod profile;
+mod push;
 mod push_rules;
 mod receipt;
 mod remote;

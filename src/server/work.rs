@@ -5,6 +5,7 @@ use anyhow::Context;
 use lyceum_peers::sender::{RoomsSource, Sender};
 
 use lyceum_accounts::Accounts;
+use lyceum_push::Notifier;
 use lyceum_rooms::Rooms;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -20,6 +21,7 @@ const LOOKS_PER_SWEEP: u32 = 60;
 pub(super) struct Work {
     /// `None` when the server does not federate.
     sender: Option<Sender>,
+    notifier: Notifier,
     upkeep: JoinHandle<()>,
     delays: JoinHandle<()>,
 }
@@ -32,19 +34,21 @@ impl Server {
             true => Some(Sender::start(&self.peers, &self.store, source).await.context("sending to other servers")?),
             false => None,
         };
+        let notifier = Notifier::start(&self.push).await.context("telling push gateways")?;
         let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
-        self.work = Some(Work { sender, upkeep, delays });
+        self.work = Some(Work { sender, notifier, upkeep, delays });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, upkeep, delays }) = self.work.take() else { return };
+        let Some(Work { sender, notifier, upkeep, delays }) = self.work.take() else { return };
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
+        notifier.stop().await;
         if let Some(sender) = sender {
             sender.stop().await;
         }
@@ -52,12 +56,18 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, upkeep, delays }) = &self.work else { return };
+        let Some(Work { sender, notifier, upkeep, delays }) = &self.work else { return };
         upkeep.abort();
         delays.abort();
+        notifier.crash();
         if let Some(sender) = sender {
             sender.crash();
         }
+    }
+
+    /// Who tells push gateways, while it does.
+    pub fn notifier(&self) -> Option<&Notifier> {
+        Some(&self.work.as_ref()?.notifier)
     }
 
     /// Who tells other servers what happens here, while it does.

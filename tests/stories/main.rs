@@ -13,6 +13,7 @@ mod messaging;
 mod older_sync;
 mod people;
 mod process;
+mod push;
 mod room_finds;
 mod room_members;
 mod rooms;

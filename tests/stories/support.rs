@@ -4,6 +4,7 @@
 //! something waits on the server's own wake-ups, bounded by a real-time limit that only a hanging test meets.
 
 pub(crate) mod campus;
+pub(crate) mod gateway;
 pub(crate) mod peer;
 pub(crate) mod person;
 mod wires;

@@ -32,6 +32,9 @@ const UNSTABLE_FEATURES: &[&str] = &[
     // Delayed events, transports for calls.
     "org.matrix.msc4140",
     "org.matrix.msc4143",
+    // Pushers that can be switched off, and that count by themselves.
+    "org.matrix.msc3881",
+    "org.matrix.msc4076",
     // Pinging application services.
     "fi.mau.msc2659.stable",
 ];

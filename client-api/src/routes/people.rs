@@ -13,7 +13,7 @@ use ruma::api::client::{
     device::{delete_device, delete_devices, update_device},
     filter::{create_filter, get_filter},
     presence::{get_presence, set_presence},
-    push,
+    push as pushing,
     session::{get_login_token, login as sign_in},
     tag::{create_tag, delete_tag, get_tags},
     user_directory::search_users,
@@ -22,7 +22,7 @@ use ruma::api::client::{
 use crate::{
     Api,
     account::{deactivate, openid, password, register, shared_secret, threepids, whoami},
-    account_data, device, pages, presence, profile, push_rules, session, user_directory,
+    account_data, device, pages, presence, profile, push, push_rules, session, user_directory,
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
@@ -149,11 +149,14 @@ fn rules(routes: Routes<Api>) -> Routes<Api> {
     routes
         .mount_at(&Method::GET, &all, PLAIN, push_rules::get_pushrules_all)
         .mount_at(&Method::GET, &global, PLAIN, push_rules::get_pushrules_global_scope)
-        .mount_as::<push::get_pushrule::v3::Request, _, _>(PLAIN, push_rules::get_pushrule)
+        .mount_as::<pushing::get_pushrule::v3::Request, _, _>(PLAIN, push_rules::get_pushrule)
         .mount(push_rules::set_pushrule)
-        .mount_as::<push::delete_pushrule::v3::Request, _, _>(PLAIN, push_rules::delete_pushrule)
-        .mount_as::<push::get_pushrule_enabled::v3::Request, _, _>(PLAIN, push_rules::get_pushrule_enabled)
-        .mount_as::<push::set_pushrule_enabled::v3::Request, _, _>(PLAIN, push_rules::set_pushrule_enabled)
-        .mount_as::<push::get_pushrule_actions::v3::Request, _, _>(PLAIN, push_rules::get_pushrule_actions)
-        .mount_as::<push::set_pushrule_actions::v3::Request, _, _>(PLAIN, push_rules::set_pushrule_actions)
+        .mount_as::<pushing::delete_pushrule::v3::Request, _, _>(PLAIN, push_rules::delete_pushrule)
+        .mount_as::<pushing::get_pushrule_enabled::v3::Request, _, _>(PLAIN, push_rules::get_pushrule_enabled)
+        .mount_as::<pushing::set_pushrule_enabled::v3::Request, _, _>(PLAIN, push_rules::set_pushrule_enabled)
+        .mount_as::<pushing::get_pushrule_actions::v3::Request, _, _>(PLAIN, push_rules::get_pushrule_actions)
+        .mount_as::<pushing::set_pushrule_actions::v3::Request, _, _>(PLAIN, push_rules::set_pushrule_actions)
+        .mount_as::<pushing::get_pushers::v3::Request, _, _>(PLAIN, push::get_pushers)
+        .mount_as::<pushing::set_pusher::v3::Request, _, _>(PLAIN, push::set_pusher)
+        .mount_as::<pushing::get_notifications::v3::Request, _, _>(PLAIN, push::get_notifications)
 }

@@ -11,7 +11,7 @@
 //! * `delayed`: what is to be sent later.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
-//! * `receipts`: how far people have read.
+//! * `receipts`, `unread`: how far people have read, and how much they have not.
 //!
 //! Invariants: an event id never changes its content except by redaction. A live event's order is the stream position of
 //! its commit, a backfilled one's is negative. What readers see is durable. Nothing here opens a socket.
@@ -67,6 +67,7 @@ mod serve;
 mod state_read;
 mod summary;
 mod timeline;
+mod unread;
 mod visibility;
 
 pub mod receipts;
@@ -101,6 +102,7 @@ pub use state::{Change, Member, RoomState, StateKey, state_type};
 pub use summary::Asker;
 pub use tables::Place;
 pub use timeline::{Direction, Page, TimelineToken};
+pub use unread::{Unread, UnreadCounts, UnreadError, Unreads};
 pub use visibility::Visibility;
 pub use write::{Sender, Transaction};
 

@@ -1,7 +1,7 @@
 //! What can go wrong in an answer.
 
 use lyceum_accounts::AccountError;
-use lyceum_rooms::RoomError;
+use lyceum_rooms::{RoomError, UnreadError};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,16 @@ pub enum SyncError {
     /// Accounts could not be read.
     #[error(transparent)]
     Accounts(#[from] AccountError),
+}
+
+impl From<UnreadError> for SyncError {
+    fn from(error: UnreadError) -> Self {
+        match error {
+            UnreadError::Rooms(error) => Self::Rooms(error),
+            UnreadError::Accounts(error) => Self::Accounts(error),
+            UnreadError::Storage(error) => Self::Storage(error),
+        }
+    }
 }
 
 /// Shorthand.

@@ -60,7 +60,7 @@ impl Sync {
         if quiet && !full && !own_changed {
             return Ok(None);
         }
-        let unread = self.unread(turn.request.user, room).await?;
+        let unread = self.unreads().unread(turn.request.user, room).await?;
         Ok(Some(JoinedRoom {
             summary: self.summary_if_changed(turn, &snapshot, &slice, full).await?,
             state: state.into_form(turn.request.state_form),

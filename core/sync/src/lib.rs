@@ -16,7 +16,6 @@ mod standing;
 mod sync;
 mod timeline;
 mod token;
-mod unread;
 mod v2;
 mod wakes;
 

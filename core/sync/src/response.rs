@@ -3,6 +3,7 @@
 //! ruma's own response type would parse nothing but would copy each event into a box of its own; here an event is a
 //! shared text, written once into the body.
 
+use lyceum_rooms::UnreadCounts;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -185,15 +186,6 @@ pub struct Timeline {
     /// From where to page back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
-}
-
-/// Unread counts.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct UnreadCounts {
-    /// Events that notify.
-    pub notification_count: u64,
-    /// Events that notify loudly.
-    pub highlight_count: u64,
 }
 
 /// A room one is invited to.

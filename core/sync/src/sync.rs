@@ -2,25 +2,19 @@
 
 use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
-use lyceum_rooms::{Known, Looker, Rooms};
+use lyceum_rooms::{Known, Looker, Rooms, Unreads};
 use lyceum_storage::Store;
 use quick_cache::sync::Cache;
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-use crate::unread::{Counted, CountedKey, FlatEvents};
 use crate::{
     Result, activity::Activity, lazy::LazyMembers, response::Json, sliding::Connections, token::SyncToken, wakes::Wakes,
 };
 
 /// Rooms whose place in people's orders is remembered.
 const BUMPS_MAX: usize = 50_000;
-
-/// People times rooms whose unread counts are remembered.
-const COUNTED_MAX: usize = 100_000;
-/// Events kept in the form that push rules look at.
-const FLAT_EVENTS_MAX: usize = 2_000;
 
 /// What the handle is built from.
 pub struct SyncParts {
@@ -30,6 +24,8 @@ pub struct SyncParts {
     pub accounts: Accounts,
     /// Rooms.
     pub rooms: Rooms,
+    /// How much is unread.
+    pub unreads: Unreads,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -46,8 +42,6 @@ struct Inner {
     connections: Connections,
     /// By room: its last event that was looked at, and the last that lifted the room.
     bumps: Cache<OwnedRoomId, (i64, Option<u64>)>,
-    counted: Cache<CountedKey, Counted>,
-    flat_events: FlatEvents,
     closing: watch::Sender<bool>,
 }
 
@@ -63,8 +57,6 @@ impl Sync {
             lazy_members: LazyMembers::default(),
             connections: Connections::new(u64::from(parts.clock.now().get())),
             bumps: Cache::new(BUMPS_MAX),
-            counted: Cache::new(COUNTED_MAX),
-            flat_events: Cache::new(FLAT_EVENTS_MAX),
             closing: watch::Sender::new(false),
             wakes,
             parts,
@@ -116,12 +108,8 @@ impl Sync {
         &self.0.bumps
     }
 
-    pub(crate) fn counted(&self) -> &Cache<CountedKey, Counted> {
-        &self.0.counted
-    }
-
-    pub(crate) fn flat_events(&self) -> &FlatEvents {
-        &self.0.flat_events
+    pub(crate) fn unreads(&self) -> &Unreads {
+        &self.0.parts.unreads
     }
 
     pub(crate) fn wakes(&self) -> &Wakes {

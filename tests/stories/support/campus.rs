@@ -9,6 +9,7 @@ use lyceum_accounts::{DeviceChoice, NewPerson};
 use lyceum_events::{ManualClock, ServerKey};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{NoServices, sender::Sender};
+use lyceum_push::Notifier;
 use lyceum_storage::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,11 @@ impl Campus {
 
     /// Waits until every server has delivered what it has to tell the others. Never with a wire cut that somebody needs.
     pub(crate) async fn settle(&self) {
-        let settled = || self.hosts.values().filter_map(|host| host.server.sender()).all(Sender::is_settled);
+        let settled = || {
+            let servers = || self.hosts.values().map(|host| &host.server);
+            servers().filter_map(Server::sender).all(Sender::is_settled)
+                && servers().filter_map(Server::notifier).all(Notifier::is_settled)
+        };
         let all = async {
             // Delivering can give the receiver something to tell: twice in a row means that it did not.
             let mut in_a_row = 0;

@@ -35,7 +35,7 @@ impl Wires {
     }
 
     /// Lets others reach this server.
-    pub(super) fn reach(&self, server: &str, router: Router) {
+    pub(crate) fn reach(&self, server: &str, router: Router) {
         self.0.lock().routers.insert(server.to_owned(), router);
     }
 

@@ -5,6 +5,7 @@ use http::StatusCode;
 use lyceum_accounts::AccountError;
 use lyceum_events::EventError;
 use lyceum_media::MediaError;
+use lyceum_push::PushError;
 use lyceum_rooms::RoomError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
@@ -172,6 +173,21 @@ impl From<MediaError> for ApiError {
             MediaError::File(error) => Self::internal(&error),
             MediaError::Storage(error) => error.into(),
             MediaError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<PushError> for ApiError {
+    fn from(error: PushError) -> Self {
+        let message = error.to_string();
+        match error {
+            PushError::Missing(_) => Self::missing_param(message),
+            PushError::Invalid(_) => Self::invalid_param(message),
+            PushError::Limit(_) => Self::forbidden(message),
+            PushError::Rooms(error) => error.into(),
+            PushError::Accounts(error) => error.into(),
+            PushError::Storage(error) => error.into(),
+            PushError::Commit(error) => error.into(),
         }
     }
 }

@@ -99,7 +99,7 @@ impl Sync {
             return Ok(None);
         }
         if is_in {
-            let unread = self.unread(user, room).await?.total();
+            let unread = self.unreads().unread(user, room).await?.total();
             (answer.notification_count, answer.highlight_count) = (unread.notification_count, unread.highlight_count);
         }
         Ok(Some(answer))

@@ -3,40 +3,68 @@
 //! Nothing is written per member and message. What was counted is remembered and carried on with what came since, so that a
 //! message costs each syncing member one look at it.
 
-use lyceum_accounts::PushRules;
-use lyceum_rooms::{Direction, Known, Membership, Snapshot, receipts::ReadUpTo};
+use lyceum_accounts::{AccountError, Accounts, PushRules};
 use lyceum_storage::Position;
+use quick_cache::sync::Cache;
 use ruma::{
     OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::{TimelineEventType, room::power_levels::RoomPowerLevels},
-    push::{FlattenedJson, PushConditionRoomCtx},
+    push::{Action, FlattenedJson, PushConditionRoomCtx},
     serde::Raw,
 };
+use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{Result, Sync, response::UnreadCounts};
+use crate::{Direction, Known, MAIN_THREAD, Membership, RoomError, Rooms, Snapshot, receipts::ReadUpTo};
 
 /// Events looked back through at most: whoever has more unread than this sees a number that is large enough.
 const LOOKED_BACK_MAX: usize = 2_000;
 /// Events read at a time.
 const PAGE: usize = 200;
-/// The part of a room outside threads.
-const MAIN: &str = lyceum_rooms::MAIN_THREAD;
+/// People times rooms whose counts are remembered.
+const COUNTED_MAX: usize = 100_000;
+/// Events kept in the form that push rules look at.
+const FLAT_EVENTS_MAX: usize = 2_000;
+
+/// Why nothing could be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadError {
+    /// Rooms could not be read.
+    #[error(transparent)]
+    Rooms(#[from] RoomError),
+    /// Push rules could not be read.
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Storage(#[from] lyceum_storage::StorageError),
+}
+
+type Result<T, E = UnreadError> = std::result::Result<T, E>;
+
+/// Unread counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UnreadCounts {
+    /// Events that notify.
+    pub notification_count: u64,
+    /// Events that notify loudly.
+    pub highlight_count: u64,
+}
 
 /// Unread counts of a room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Unread {
+pub struct Unread {
     by_thread: BTreeMap<String, UnreadCounts>,
 }
 
 impl Unread {
     /// Outside threads only.
-    pub(crate) fn main(&self) -> UnreadCounts {
-        self.by_thread.get(MAIN).copied().unwrap_or_default()
+    pub fn main(&self) -> UnreadCounts {
+        self.by_thread.get(MAIN_THREAD).copied().unwrap_or_default()
     }
 
     /// In the room as a whole.
-    pub(crate) fn total(&self) -> UnreadCounts {
+    pub fn total(&self) -> UnreadCounts {
         self.by_thread.values().fold(UnreadCounts::default(), |sum, counts| UnreadCounts {
             notification_count: sum.notification_count + counts.notification_count,
             highlight_count: sum.highlight_count + counts.highlight_count,
@@ -44,15 +72,16 @@ impl Unread {
     }
 
     /// By thread, those with none left out.
-    pub(crate) fn threads(&self) -> BTreeMap<String, UnreadCounts> {
-        let counted = self.by_thread.iter().filter(|(thread, counts)| *thread != MAIN && counts.notification_count > 0);
+    pub fn threads(&self) -> BTreeMap<String, UnreadCounts> {
+        let counted =
+            self.by_thread.iter().filter(|(thread, counts)| *thread != MAIN_THREAD && counts.notification_count > 0);
         counted.map(|(thread, counts)| (thread.clone(), *counts)).collect()
     }
 }
 
 /// What was counted last time.
 #[derive(Debug, Clone)]
-pub(crate) struct Counted {
+struct Counted {
     read: ReadUpTo,
     /// Up to this event.
     up_to: i64,
@@ -62,23 +91,59 @@ pub(crate) struct Counted {
 }
 
 /// Whose counts these are.
-pub(crate) type CountedKey = (OwnedUserId, OwnedRoomId);
+type CountedKey = (OwnedUserId, OwnedRoomId);
 
-impl Sync {
+/// Counts what is unread, and says what an event is to somebody. Cheap to clone.
+#[derive(Clone)]
+pub struct Unreads(Arc<Inner>);
+
+struct Inner {
+    rooms: Rooms,
+    accounts: Accounts,
+    counted: Cache<CountedKey, Counted>,
+    flat_events: Cache<OwnedEventId, Arc<FlattenedJson>>,
+}
+
+impl Unreads {
+    /// Counts by these people's rules in these rooms.
+    pub fn new(rooms: &Rooms, accounts: &Accounts) -> Self {
+        Self(Arc::new(Inner {
+            rooms: rooms.clone(),
+            accounts: accounts.clone(),
+            counted: Cache::new(COUNTED_MAX),
+            flat_events: Cache::new(FLAT_EVENTS_MAX),
+        }))
+    }
+
+    fn rooms(&self) -> &Rooms {
+        &self.0.rooms
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// What a person's rules say to do about an event of a room: nothing about their own.
+    pub async fn actions(&self, user: &UserId, snapshot: &Snapshot, known: &Known) -> Result<Vec<Action>> {
+        let rules = self.accounts().push_rules(user).await?;
+        let context = self.push_context(snapshot, user).await?;
+        Ok(rules.actions(&self.flattened(known), &context).to_vec())
+    }
+
     /// How much of a room that a person is in they have not read.
-    pub(crate) async fn unread(&self, user: &UserId, room: &RoomId) -> Result<Unread> {
+    pub async fn unread(&self, user: &UserId, room: &RoomId) -> Result<Unread> {
         let (snapshot, last) = self.rooms().now(room).await?;
         let read = self.rooms().receipts().read_up_to(room, user).await?;
         let key = (user.to_owned(), room.to_owned());
         let rules_changed = |at: Position| self.accounts().account_data_changed(user, at);
         let before =
-            self.counted().get(&key).filter(|counted| counted.read == read && !rules_changed(counted.rules_at));
+            self.0.counted.get(&key).filter(|counted| counted.read == read && !rules_changed(counted.rules_at));
         if let Some(counted) = &before
             && counted.up_to == last
         {
             return Ok(counted.unread.clone());
         }
-        let rules_at = self.token().position;
+        let rules_at = self.rooms().store().committed();
         let rules = self.accounts().push_rules(user).await?;
         let unread = match before {
             Some(counted) => self.count_on(&counted, last, (&snapshot, user), &rules).await?,
@@ -88,7 +153,7 @@ impl Sync {
             Some(unread) => unread,
             None => self.count_anew(&read, last, (&snapshot, user), &rules).await?,
         };
-        self.counted().insert(key, Counted { read, up_to: last, rules_at, unread: unread.clone() });
+        self.0.counted.insert(key, Counted { read, up_to: last, rules_at, unread: unread.clone() });
         Ok(unread)
     }
 
@@ -170,13 +235,13 @@ impl Sync {
 
     /// The event as rules look at it, made once for all who are asked.
     fn flattened(&self, known: &Known) -> Arc<FlattenedJson> {
-        if let Some(flattened) = self.flat_events().get(known.id()) {
+        if let Some(flattened) = self.0.flat_events.get(known.id()) {
             return flattened;
         }
         let json = serde_json::value::RawValue::from_string(known.client_base().to_owned());
         let json = json.unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned());
         let flattened = Arc::new(FlattenedJson::from_raw(&Raw::<serde_json::Value>::from_json(json)));
-        self.flat_events().insert(known.id().clone(), flattened.clone());
+        self.0.flat_events.insert(known.id().clone(), flattened.clone());
         flattened
     }
 
@@ -215,6 +280,3 @@ fn is_own_membership(known: &Known, user: &UserId) -> bool {
 fn is_redaction_or_own_join(known: &Known, user: &UserId) -> bool {
     *known.event().kind() == TimelineEventType::RoomRedaction || is_own_membership(known, user)
 }
-
-/// Events kept flattened.
-pub(crate) type FlatEvents = quick_cache::sync::Cache<OwnedEventId, Arc<FlattenedJson>>;

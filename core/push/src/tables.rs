@@ -1,0 +1,25 @@
+//! Every table of this crate.
+
+use lyceum_storage::Table;
+
+use crate::{notifier::StoredLine, pushers::StoredPusher};
+
+/// `(user, app id, pushkey)`.
+pub(crate) const PUSHERS: Table<(String, String, String), StoredPusher> = Table::new(
+    "n.pusher",
+    "where a person wants to be notified; written by clients, removed with the device or when its gateway refuses it; at \
+     most PUSHERS_MAX for each person",
+);
+
+/// `(app id, pushkey, user)`.
+pub(crate) const PUSHKEYS: Table<(String, String, String), ()> = Table::new(
+    "n.pushkey",
+    "whose pushers have a pushkey, so that an app that changes hands leaves its former owner; one row for each pusher",
+);
+
+/// `(user, app id, pushkey)`: what a gateway has not taken yet.
+pub(crate) const UNDELIVERED: Table<(String, String, String), StoredLine> = Table::new(
+    "n.undelivered",
+    "what a gateway has not taken for a second or more; written with the notifier's place, read at its start; one row for \
+     each such pusher, of at most WAITING_MAX notices",
+);
