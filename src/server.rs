@@ -143,7 +143,7 @@ impl Server {
             media: media.clone(),
             rooms: rooms.clone(),
             peers: peers.clone(),
-            intake: Intake::new(&rooms, &peers),
+            intake: Intake::new(&rooms, &accounts, &peers),
             clock: clock.clone(),
         };
         let client = lyceum_client_api::Api {

@@ -5,15 +5,18 @@
 //! * `room`: the events of one room.
 //! * `filling`: what an event builds on and is not here.
 //! * `fetch`: asking for it, and proving it.
+//! * `trouble`: whose fault it is when something is not taken in.
 
 mod fetch;
 mod filling;
 mod limits;
 mod room;
+mod trouble;
 mod turns;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use lyceum_accounts::Accounts;
 use lyceum_peers::Peers;
 use lyceum_rooms::Rooms;
 use lyceum_web::{ApiError, RawJson};
@@ -24,7 +27,10 @@ use serde_json::{json, value::RawValue};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OnceCell;
 
+use crate::edu::Hearing;
 use turns::Turns;
+
+pub(crate) use trouble::Trouble;
 
 /// Answers to transactions that are remembered: a sender repeats only its last one, until it has the answer.
 const ANSWERS_MAX: usize = 4_096;
@@ -54,6 +60,7 @@ pub struct Intake(Arc<Shared>);
 
 struct Shared {
     rooms: Rooms,
+    accounts: Accounts,
     peers: Peers,
     answers: Cache<(OwnedServerName, String), Answer>,
     turns: Turns,
@@ -61,9 +68,10 @@ struct Shared {
 
 impl Intake {
     /// The intake for these rooms and people.
-    pub fn new(rooms: &Rooms, peers: &Peers) -> Self {
+    pub fn new(rooms: &Rooms, accounts: &Accounts, peers: &Peers) -> Self {
         Self(Arc::new(Shared {
             rooms: rooms.clone(),
+            accounts: accounts.clone(),
             peers: peers.clone(),
             answers: Cache::new(ANSWERS_MAX),
             turns: Turns::default(),
@@ -100,6 +108,12 @@ impl Intake {
         let rooms = by_room.map(|(room, pdus)| async move { self.room(origin, &room, pdus).await });
         let outcomes: Vec<Outcomes> =
             stream::iter(rooms.collect::<Vec<_>>()).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
+        // What they speak of may be among the events.
+        let Shared { rooms, accounts, peers, .. } = &*self.0;
+        let hearing = Hearing { rooms, accounts, peers, origin };
+        for unit in transaction.edus {
+            hearing.hear(&unit).await?;
+        }
         let said = |why: Option<String>| why.map_or_else(|| json!({}), |why| json!({ "error": why }));
         let pdus: BTreeMap<_, _> = outcomes.into_iter().flatten().map(|(id, why)| (id, said(why))).collect();
         Ok(RawJson::of(&json!({ "pdus": pdus }))?.0)

@@ -5,11 +5,14 @@
 //! [`routes`] mounts them all; [`Api`] is their state. What others send of their own accord goes through [`Intake`].
 
 mod api;
+mod directory;
 mod discovery;
+mod edu;
 mod given;
 mod graph;
 mod intake;
 mod invite;
+mod keys;
 mod media;
 mod membership;
 mod openid;

@@ -6,7 +6,10 @@ use lyceum_rooms::Rooms;
 use lyceum_web::{Answer, ApiError, FromServer, FromServerRaw, RawJson, Ruma};
 use ruma::{
     OwnedUserId,
-    api::federation::query::get_room_information::v1::{Request as DirectoryRequest, Response as DirectoryResponse},
+    api::federation::query::{
+        get_custom_information,
+        get_room_information::v1::{Request as DirectoryRequest, Response as DirectoryResponse},
+    },
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -44,4 +47,11 @@ pub(crate) async fn get_room_information(
     };
     servers.sort_by_key(|server| server != rooms.server());
     Ok(Ruma(DirectoryResponse::new(room, servers)))
+}
+
+/// `GET …/query/{queryType}` of a type that nobody has defined.
+pub(crate) async fn get_custom_information(
+    request: FromServer<get_custom_information::v1::Request>,
+) -> Result<RawJson, ApiError> {
+    Err(ApiError::not_found(format!("This server has no answer to queries of the type {}", request.body.query_type)))
 }

@@ -2,15 +2,19 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
-use ruma::api::federation::{membership::create_invite, transactions::send_transaction_message};
+use ruma::api::federation::{
+    keys::{claim_keys, get_keys},
+    membership::create_invite,
+    transactions::send_transaction_message,
+};
 
-use crate::{Api, discovery, graph, invite, media, membership, openid, query, transactions};
+use crate::{Api, directory, discovery, graph, invite, keys, media, membership, openid, query, transactions};
 
 const PLAIN: RouteOptions = RouteOptions::new();
 
 /// The routes of the server-server door.
 pub fn routes() -> Routes<Api> {
-    [identity, transactions, memberships, pieces, people, files]
+    [identity, transactions, memberships, pieces, directories, people, files]
         .into_iter()
         .fold(Routes::new(), |routes, add| add(routes))
 }
@@ -60,7 +64,18 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
     routes
         .mount_at(&Method::GET, &["/_matrix/federation/v1/query/profile"], PLAIN, query::get_profile_information)
         .mount(query::get_room_information)
+        .mount(query::get_custom_information)
+        .mount(keys::get_devices)
+        .mount_as::<get_keys::v1::Request, _, _>(PLAIN, keys::get_keys)
+        .mount_as::<claim_keys::v1::Request, _, _>(PLAIN, keys::claim_keys)
         .mount(openid::get_openid_userinfo)
+}
+
+fn directories(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .mount(directory::get_public_rooms)
+        .mount(directory::get_public_rooms_filtered)
+        .mount(directory::get_hierarchy)
 }
 
 fn files(routes: Routes<Api>) -> Routes<Api> {

@@ -2,4 +2,6 @@
 
 mod answering;
 mod joining;
+mod people;
 mod receiving;
+mod telling;

@@ -9,8 +9,7 @@ use ruma::{
         directory::{get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility},
         room::Visibility,
     },
-    directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomNetwork},
-    room::RoomSummary,
+    directory::RoomNetwork,
 };
 
 use crate::remote::Remote;
@@ -50,46 +49,20 @@ async fn look_through(
     if matches!(asked.room_network, RoomNetwork::ThirdParty(_)) {
         return Ok(get_public_rooms_filtered::v3::Response::new());
     }
-    let page = rooms.directory(&query(&asked.filter, asked.since.as_deref(), asked.limit)?).await?;
-    Ok(answer(page))
+    let query = DirectoryQuery::of(&asked.filter, asked.since.as_deref(), asked.limit)?;
+    Ok(answer(&rooms.directory(&query).await?))
 }
 
 fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {
     server.filter(|server| **server != rooms.server()).cloned()
 }
 
-fn query(filter: &Filter, since: Option<&str>, limit: Option<UInt>) -> Result<DirectoryQuery, ApiError> {
-    let skip = since.map(|since| since.strip_prefix("d1_").and_then(|skip| skip.parse().ok()));
-    let wrong = || ApiError::invalid_param("The token was not made by this server");
-    Ok(DirectoryQuery {
-        term: filter.generic_search_term.clone(),
-        kinds: filter.room_types.clone(),
-        skip: skip.map_or(Ok(0), |skip| skip.ok_or_else(wrong))?,
-        limit: limit.map(|limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)),
-    })
-}
-
-fn answer(page: DirectoryPage) -> get_public_rooms_filtered::v3::Response {
-    let token = |skip: usize| format!("d1_{skip}");
+fn answer(page: &DirectoryPage) -> get_public_rooms_filtered::v3::Response {
     let mut answer = get_public_rooms_filtered::v3::Response::new();
-    answer.chunk = page.rooms.into_iter().map(chunk).collect();
-    answer.next_batch = page.next.map(token);
-    answer.prev_batch = page.previous.map(token);
+    answer.chunk = page.chunk();
+    (answer.next_batch, answer.prev_batch) = (page.next_token(), page.previous_token());
     answer.total_room_count_estimate = u64::try_from(page.total).ok().map(UInt::new_saturating);
     answer
-}
-
-fn chunk(room: RoomSummary) -> PublicRoomsChunk {
-    let mut chunk = PublicRoomsChunk::from(PublicRoomsChunkInit {
-        num_joined_members: room.num_joined_members,
-        room_id: room.room_id,
-        world_readable: room.world_readable,
-        guest_can_join: room.guest_can_join,
-    });
-    chunk.join_rule = room.join_rule.as_str().into();
-    (chunk.name, chunk.topic, chunk.avatar_url) = (room.name, room.topic, room.avatar_url);
-    (chunk.canonical_alias, chunk.room_type) = (room.canonical_alias, room.room_type);
-    chunk
 }
 
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`.

@@ -1,6 +1,10 @@
 //! The directory: the rooms that are listed, looked through by words and kinds, the largest first.
 
-use ruma::{OwnedRoomId, directory::RoomTypeFilter, room::RoomSummary};
+use ruma::{
+    OwnedRoomId, UInt,
+    directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomTypeFilter},
+    room::RoomSummary,
+};
 
 use crate::{Result, RoomError, Rooms, tables::LISTED};
 
@@ -8,6 +12,8 @@ use crate::{Result, RoomError, Rooms, tables::LISTED};
 const LISTED_MAX: usize = 10_000;
 /// Rooms on one page at most.
 const PAGE_ROOMS_MAX: usize = 500;
+/// How a token begins that says from where the next page is asked for.
+const TOKEN: &str = "d1_";
 
 /// What somebody looks for in the directory.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +28,20 @@ pub struct DirectoryQuery {
     pub limit: Option<usize>,
 }
 
+impl DirectoryQuery {
+    /// What a request asks for, and from where on.
+    pub fn of(filter: &Filter, since: Option<&str>, limit: Option<UInt>) -> Result<Self> {
+        let skip = |since: &str| since.strip_prefix(TOKEN).and_then(|skip| skip.parse().ok());
+        let wrong = || RoomError::InvalidParam("the token was not made by this server".to_owned());
+        Ok(Self {
+            term: filter.generic_search_term.clone(),
+            kinds: filter.room_types.clone(),
+            skip: since.map_or(Ok(0), |since| skip(since).ok_or_else(wrong))?,
+            limit: limit.map(|limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)),
+        })
+    }
+}
+
 /// A page of the directory.
 #[derive(Debug, Clone)]
 pub struct DirectoryPage {
@@ -33,6 +53,41 @@ pub struct DirectoryPage {
     pub next: Option<usize>,
     /// How many rooms come before the page before, if there is one.
     pub previous: Option<usize>,
+}
+
+impl DirectoryPage {
+    /// No rooms.
+    pub fn empty() -> Self {
+        Self { rooms: Vec::new(), total: 0, next: None, previous: None }
+    }
+
+    /// The rooms as they are listed.
+    pub fn chunk(&self) -> Vec<PublicRoomsChunk> {
+        self.rooms.iter().cloned().map(listed).collect()
+    }
+
+    /// From where the next page is asked for.
+    pub fn next_token(&self) -> Option<String> {
+        self.next.map(|skip| format!("{TOKEN}{skip}"))
+    }
+
+    /// From where the page before is asked for.
+    pub fn previous_token(&self) -> Option<String> {
+        self.previous.map(|skip| format!("{TOKEN}{skip}"))
+    }
+}
+
+fn listed(room: RoomSummary) -> PublicRoomsChunk {
+    let mut chunk = PublicRoomsChunk::from(PublicRoomsChunkInit {
+        num_joined_members: room.num_joined_members,
+        room_id: room.room_id,
+        world_readable: room.world_readable,
+        guest_can_join: room.guest_can_join,
+    });
+    chunk.join_rule = room.join_rule.as_str().into();
+    (chunk.name, chunk.topic, chunk.avatar_url) = (room.name, room.topic, room.avatar_url);
+    (chunk.canonical_alias, chunk.room_type) = (room.canonical_alias, room.room_type);
+    chunk
 }
 
 impl Rooms {

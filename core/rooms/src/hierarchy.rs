@@ -1,6 +1,6 @@
 //! Spaces as trees: the rooms below a space, as far as somebody may know of them.
 
-use ruma::{OwnedRoomId, OwnedServerName, RoomId, events::StateEventType, room::RoomSummary};
+use ruma::{OwnedRoomId, OwnedServerName, RoomId, ServerName, events::StateEventType, room::RoomSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::{collections::HashSet, sync::Arc};
@@ -43,6 +43,17 @@ pub struct SpacePage {
     pub next: Option<usize>,
     /// Rooms that this server knows nothing of, and servers that may: in the order they were met.
     pub elsewhere: Vec<(OwnedRoomId, Vec<OwnedServerName>)>,
+}
+
+/// A space and what lies directly below it, for another server.
+#[derive(Debug, Clone)]
+pub struct SpacePart {
+    /// The space.
+    pub room: SpaceRoom,
+    /// The rooms below it that the server's people could join or look into.
+    pub children: Vec<SpaceRoom>,
+    /// Those that they could not.
+    pub inaccessible: Vec<OwnedRoomId>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,8 +135,7 @@ impl Rooms {
             }
             let children = self.children(&snapshot, walk.suggested_only).await?;
             if visited >= walk.skip {
-                let stripped = children.iter().filter_map(Child::stripped).collect();
-                page.rooms.push(SpaceRoom { summary: snapshot.summary(), children: stripped });
+                page.rooms.push(space_room(&snapshot, &children));
             }
             visited += 1;
             if walk.depth_max.is_some_and(|max| depth >= max) {
@@ -147,6 +157,34 @@ impl Rooms {
         Ok(page)
     }
 
+    /// A space and what lies directly below it, as far as another server's people may know of it.
+    pub async fn space_for_server(
+        &self,
+        server: &ServerName,
+        space: &RoomId,
+        suggested_only: bool,
+    ) -> Result<SpacePart> {
+        let (asker, root) = (Asker::Server(server), self.snapshot(space).await?);
+        if !self.may_know_of(asker, &root).await? {
+            return Err(RoomError::UnknownRoom(space.to_owned()));
+        }
+        let below = self.children(&root, suggested_only).await?;
+        let mut part = SpacePart { room: space_room(&root, &below), children: Vec::new(), inaccessible: Vec::new() };
+        for child in below {
+            match self.snapshot(&child.room).await {
+                Ok(snapshot) if self.may_know_of(asker, &snapshot).await? => {
+                    let further = self.children(&snapshot, suggested_only).await?;
+                    part.children.push(space_room(&snapshot, &further));
+                }
+                // Of a room that nobody here is in any more another server knows better.
+                Ok(snapshot) if snapshot.is_local() => part.inaccessible.push(child.room),
+                Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(part)
+    }
+
     /// The children of a space in their order; none of a room that is no space.
     async fn children(&self, snapshot: &Snapshot, suggested_only: bool) -> Result<Vec<Child>> {
         if !snapshot.facts().is_space() {
@@ -159,4 +197,8 @@ impl Rooms {
         children.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         Ok(children)
     }
+}
+
+fn space_room(snapshot: &Snapshot, children: &[Child]) -> SpaceRoom {
+    SpaceRoom { summary: snapshot.summary(), children: children.iter().filter_map(Child::stripped).collect() }
 }

@@ -81,7 +81,7 @@ pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery};
 pub use error::{Result, RoomError};
 pub use facts::Facts;
-pub use hierarchy::{SpacePage, SpaceRoom, Walk};
+pub use hierarchy::{SpacePage, SpacePart, SpaceRoom, Walk};
 pub use history::Around;
 pub use import::{Imported, RemoteJoin};
 pub use judge::{Act, CreateFacts, Judge, Lenient, Verdict};

@@ -1,7 +1,7 @@
 //! Reading marks as people set them: checked against the room and the thread they name.
 
 use lyceum_storage::Position;
-use ruma::{EventId, RoomId, UserId, events::receipt::ReceiptThread};
+use ruma::{EventId, MilliSecondsSinceUnixEpoch, RoomId, UserId, events::receipt::ReceiptThread};
 
 use crate::{
     Known, Relation, Result, RoomError, Rooms,
@@ -23,6 +23,19 @@ impl Rooms {
         thread: ReceiptThread,
         event: &EventId,
     ) -> Result<Option<Position>> {
+        self.read_at(user, room, kind, thread, event, None).await
+    }
+
+    /// The same at some time, as another server says; now where it does not say.
+    pub async fn read_at(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        kind: ReceiptKind,
+        thread: ReceiptThread,
+        event: &EventId,
+        ts: Option<MilliSecondsSinceUnixEpoch>,
+    ) -> Result<Option<Position>> {
         let snapshot = self.snapshot(room).await?;
         if !snapshot.is_joined(user) {
             return Err(RoomError::forbidden("You are not in this room"));
@@ -32,7 +45,7 @@ impl Rooms {
         self.check_thread(&known, &thread).await?;
         // Reading an event without a place in the timeline says nothing about what was read.
         let Some(order) = known.order() else { return Ok(None) };
-        let receipt = Receipt { room, user, kind, thread, event, order, ts: self.0.clock.now() };
+        let receipt = Receipt { room, user, kind, thread, event, order, ts: ts.unwrap_or_else(|| self.0.clock.now()) };
         Ok(self.receipts().advance(&receipt).await?)
     }
 

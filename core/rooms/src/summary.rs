@@ -68,7 +68,7 @@ impl Rooms {
         match (asker, &facts.join_rule) {
             (Asker::Person(user), _) if snapshot.membership(user).is_in_or_invited() => Ok(true),
             (Asker::Person(user), JoinRule::Restricted(rule)) => self.is_in_any(user, rule).await,
-            (Asker::Server(server), _) if snapshot.has_server(server) => Ok(true),
+            (Asker::Server(server), _) if snapshot.has_server(server) || is_invited(server, snapshot) => Ok(true),
             (Asker::Server(server), JoinRule::Restricted(rule)) => {
                 for allow in &rule.allow {
                     if let ruma::room::AllowRule::RoomMembership(allow) = allow
@@ -90,4 +90,10 @@ impl Rooms {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether anybody of a server was asked into a room.
+fn is_invited(server: &ServerName, snapshot: &Snapshot) -> bool {
+    let mut members = snapshot.state().members();
+    members.any(|(user, member)| user.server_name() == server && member.membership == Membership::Invite)
 }

@@ -11,7 +11,8 @@ use ruma::{OwnedEventId, ServerName};
 use std::collections::HashSet;
 
 use super::{
-    filling::{Filling, Trouble},
+    Trouble,
+    filling::Filling,
     limits::{
         CHAIN_EVENTS_MAX, GAP_PAGE_EVENTS, SINGLE_AT_ONCE, SINGLE_EVENTS_MAX, SINGLE_ROUNDS_MAX, STATE_EVENTS_MAX,
         WHOLE_STATE_FROM, count,

@@ -2,9 +2,8 @@
 //! the events that permit it. Each event may cause so much asking and no more.
 
 use lyceum_events::Event;
-use lyceum_peers::{PeerError, Peers};
-use lyceum_rooms::{Acceptance, RoomError, Rooms, Snapshot};
-use lyceum_web::ApiError;
+use lyceum_peers::Peers;
+use lyceum_rooms::{Acceptance, Rooms, Snapshot};
 use ruma::{OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, room_version_rules::RoomVersionRules};
 use std::{
     collections::{HashMap, HashSet},
@@ -12,38 +11,9 @@ use std::{
 };
 
 use super::{
-    Shared,
+    Shared, Trouble,
     limits::{CHAINS_MAX, GAP_PAGES_MAX, SERVERS_MAX, STATES_MAX},
 };
-
-/// Why an event was not taken in.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// This server failed.
-    Here(Box<ApiError>),
-    /// What is needed could not be had, or is of no use.
-    There(String),
-}
-
-impl From<RoomError> for Trouble {
-    fn from(error: RoomError) -> Self {
-        match error {
-            RoomError::Storage(_) | RoomError::Commit(_) | RoomError::Damaged(_) | RoomError::Busy => {
-                Self::Here(Box::new(error.into()))
-            }
-            error => Self::There(error.to_string()),
-        }
-    }
-}
-
-impl From<PeerError> for Trouble {
-    fn from(error: PeerError) -> Self {
-        match error {
-            PeerError::Storage(_) | PeerError::Commit(_) => Self::Here(Box::new(error.into())),
-            error => Self::There(error.to_string()),
-        }
-    }
-}
 
 /// Taking in events of one room that one server sends.
 pub(super) struct Filling<'a> {

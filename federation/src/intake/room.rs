@@ -7,7 +7,7 @@ use lyceum_web::ApiError;
 use ruma::{OwnedEventId, RoomId, ServerName, room_version_rules::RoomVersionRules};
 use serde_json::value::RawValue;
 
-use super::{Intake, Outcomes, filling::Filling, limits::count};
+use super::{Intake, Outcomes, Trouble, filling::Filling, limits::count};
 
 impl Intake {
     /// Takes in what a server sends of one room. An error is this server's own: the sender is to try again.
@@ -77,8 +77,7 @@ fn id_of(pdu: &RawValue, rules: &RoomVersionRules) -> Option<OwnedEventId> {
 }
 
 /// What the sender is told of an event.
-fn said(taken: Result<Acceptance, super::filling::Trouble>) -> Result<Option<String>, ApiError> {
-    use super::filling::Trouble;
+fn said(taken: Result<Acceptance, Trouble>) -> Result<Option<String>, ApiError> {
     let (outcome, why) = match taken {
         Ok(Acceptance::Accepted) => ("accepted", None),
         Ok(Acceptance::SoftFailed) => ("soft-failed", None),

@@ -5,21 +5,9 @@ use lyceum_events::Draft;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Campus, Person,
     campus::Host,
-    peer::{Forged, json_of},
+    peer::{Forged, Shared, json_of},
 };
-
-/// Two servers with Ann at the first and Ben at the second in one room, which the second has joined.
-async fn shared() -> (Campus, Person, Person, String) {
-    let campus = Campus::of(["alpha.example", "beta.example"]).await;
-    let ann = campus.person_at("alpha.example", "ann").await;
-    let ben = campus.person_at("beta.example", "ben").await;
-    let room = ann.creates_public_room().await;
-    campus.host("beta.example").brings(campus.host("alpha.example"), &ben, &room).await;
-    campus.settle().await;
-    (campus, ann, ben, room)
-}
 
 fn message(text: &str) -> Draft {
     let content = json!({ "msgtype": "m.text", "body": text });
@@ -32,7 +20,7 @@ async fn said(host: &Host, id: &str) -> Value {
 
 #[tokio::test]
 async fn a_transaction_is_taken_in_once_and_answered_alike() {
-    let (campus, ann, ben, room) = shared().await;
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     let first = beta.forges(&room, &ben.id, message("one"), Forged::default()).await;
     let answer = beta.sends(alpha, "t1", &[json_of(&first)]).await.ok();
@@ -50,7 +38,7 @@ async fn a_transaction_is_taken_in_once_and_answered_alike() {
 
 #[tokio::test]
 async fn a_transaction_has_limits_and_one_origin() {
-    let (campus, _, ben, room) = shared().await;
+    let Shared { campus, ben, room, .. } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     let event = json_of(&beta.forges(&room, &ben.id, message("x"), Forged::default()).await);
     beta.sends(alpha, "many", &vec![event.clone(); 51]).await.refused(400, "M_INVALID_PARAM");
@@ -70,7 +58,7 @@ async fn a_transaction_has_limits_and_one_origin() {
 
 #[tokio::test]
 async fn what_came_between_is_fetched() {
-    let (campus, ann, ben, room) = shared().await;
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     campus.wires.cut("alpha.example", "beta.example");
     let mut alone = Vec::new();
@@ -88,7 +76,7 @@ async fn what_came_between_is_fetched() {
 
 #[tokio::test]
 async fn over_a_gap_that_is_too_large_the_state_is_fetched() {
-    let (campus, ann, ben, room) = shared().await;
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     campus.wires.cut("alpha.example", "beta.example");
     let mut last = String::new();
@@ -112,7 +100,7 @@ async fn over_a_gap_that_is_too_large_the_state_is_fetched() {
 
 #[tokio::test]
 async fn a_server_that_is_kept_out_is_not_heard() {
-    let (campus, ann, ben, room) = shared().await;
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     let acl = json!({ "allow": ["*"], "deny": ["beta.example"], "allow_ip_literals": false });
     ann.sets(&room, "m.room.server_acl", "", acl).await;
@@ -124,7 +112,7 @@ async fn a_server_that_is_kept_out_is_not_heard() {
 
 #[tokio::test]
 async fn events_of_rooms_that_nobody_here_is_in_are_passed_over() {
-    let (campus, _, ben, _) = shared().await;
+    let Shared { campus, ben, .. } = Shared::begin().await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
     let elsewhere = ben.creates_room().await;
     let event = beta.forges(&elsewhere, &ben.id, message("hm"), Forged::default()).await;

@@ -9,7 +9,7 @@ use ruma::{
 };
 use serde_json::{Value, json};
 
-use super::campus::Host;
+use super::campus::{Campus, Host};
 use super::person::{Answer, Person, encoded};
 
 /// Every room version that stories may meet.
@@ -157,6 +157,39 @@ impl Host {
             local_id: "forged",
         };
         build(draft, &placing, rules, &self.key).expect("an event")
+    }
+}
+
+/// Ann at alpha and Ben at beta, who are in one room.
+pub(crate) struct Shared {
+    pub(crate) campus: Campus,
+    pub(crate) ann: Person,
+    pub(crate) ben: Person,
+    pub(crate) room: String,
+}
+
+impl Shared {
+    pub(crate) async fn begin() -> Self {
+        let campus = Campus::of(["alpha.example", "beta.example", "gamma.example"]).await;
+        let ann = campus.person_at("alpha.example", "ann").await;
+        let ben = campus.person_at("beta.example", "ben").await;
+        let room = ann.creates_public_room().await;
+        campus.host("beta.example").brings(campus.host("alpha.example"), &ben, &room).await;
+        campus.settle().await;
+        Self { campus, ann, ben, room }
+    }
+
+    pub(crate) fn alpha(&self) -> &Host {
+        self.campus.host("alpha.example")
+    }
+
+    pub(crate) fn beta(&self) -> &Host {
+        self.campus.host("beta.example")
+    }
+
+    /// A server that is in no room.
+    pub(crate) fn gamma(&self) -> &Host {
+        self.campus.host("gamma.example")
     }
 }
 

@@ -94,7 +94,9 @@ impl Accounts {
         if change.stream_id <= known.stream_id && !known.stale {
             return Ok(false);
         }
-        let follows = !known.stale && change.prev_ids.iter().all(|prev| *prev <= known.stream_id);
+        // One that follows nothing says nothing of what came before it.
+        let is_next = !change.prev_ids.is_empty() && change.prev_ids.iter().all(|prev| *prev <= known.stream_id);
+        let follows = !known.stale && is_next;
         let mut batch = Batch::new();
         if follows {
             if change.deleted {
