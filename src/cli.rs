@@ -45,12 +45,21 @@ enum Command {
     /// See how it stands with other servers.
     #[command(subcommand)]
     Federation(Federation),
+    /// Look after the index of words.
+    #[command(subcommand)]
+    Search(Search),
     /// Make a backup, while the server runs or not: the store and the signing key, in a new directory.
     Backup { directory: PathBuf },
     /// Look through everything that is stored: events, their signatures, indexes. Changes nothing.
     Check,
     /// Restore a backup into an empty data directory.
     Restore { directory: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum Search {
+    /// Make the search index anew from the rooms, while the server runs or not.
+    Rebuild,
 }
 
 #[derive(Subcommand)]
@@ -76,6 +85,7 @@ pub fn main() -> ExitCode {
             order::run(line.config.as_deref(), Order::FederationRetry { server })
         }
         Command::Federation(Federation::RotateKey) => rotate_key::run(line.config.as_deref()),
+        Command::Search(Search::Rebuild) => order::run(line.config.as_deref(), Order::SearchRebuild),
         Command::Check => order::run(line.config.as_deref(), Order::Check),
         Command::Backup { directory } => backup::back_up(line.config.as_deref(), &directory),
         Command::Restore { directory } => backup::restore(line.config.as_deref(), directory),

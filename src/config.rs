@@ -69,6 +69,9 @@ pub struct Config {
     /// Who is found by people who look for others.
     #[serde(default)]
     pub user_directory: lyceum_client_api::UserDirectoryConfig,
+    /// Full-text search.
+    #[serde(default)]
+    pub search: lyceum_search::SearchConfig,
     /// Application services.
     #[serde(default)]
     pub appservices: Appservices,

@@ -8,6 +8,7 @@ pub(crate) mod socket;
 
 mod check;
 mod federation;
+mod search;
 mod users;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use lyceum_accounts::Accounts;
 use lyceum_peers::Peers;
 use lyceum_peers::sender::Sender;
 use lyceum_rooms::Rooms;
+use lyceum_search::Search;
 use lyceum_storage::Store;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
@@ -38,6 +40,8 @@ pub(crate) enum Order {
     FederationStatus,
     /// Try a server again now.
     FederationRetry { server: String },
+    /// Make the search index anew.
+    SearchRebuild,
     /// Look through everything that is stored.
     Check,
     /// Make a backup in this directory.
@@ -50,6 +54,7 @@ pub struct Operator {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
     pub(crate) rooms: Rooms,
+    pub(crate) search: Search,
     pub(crate) peers: Peers,
     /// Only while the server runs and federates.
     pub(crate) sender: Option<Sender>,
@@ -81,6 +86,7 @@ impl Operator {
             Order::Backup { directory } => self.back_up(&directory, report).await,
             Order::FederationStatus => self.federation_status(report),
             Order::FederationRetry { server } => self.federation_retry(&server, report),
+            Order::SearchRebuild => self.rebuild_search(report).await,
             Order::Check => self.check(report).await,
             Order::UserList => self.list(report).await,
         }

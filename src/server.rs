@@ -6,6 +6,7 @@ mod work;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use axum::Router;
 use lyceum_accounts::{Accounts, Entropy};
 use lyceum_client_api::ServedRooms;
@@ -16,6 +17,7 @@ use lyceum_outbound::Outbound;
 use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
 use lyceum_push::{Push, PushParts};
 use lyceum_rooms::{Checked, Lenient, Rooms, RoomsParts, Unreads};
+use lyceum_search::{Search, SearchParts};
 use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, NoAppservices, Routes, SessionAuthenticator, WebState};
@@ -72,6 +74,7 @@ pub struct Server {
     accounts: Accounts,
     rooms: Rooms,
     sync: Sync,
+    search: Search,
     peers: Peers,
     push: Push,
     web: WebState,
@@ -125,6 +128,13 @@ impl Server {
             unreads,
             outbound: outbound.clone(),
         });
+        let search = Search::open(SearchParts {
+            store: store.clone(),
+            rooms: rooms.clone(),
+            directory: &config.server.data_dir.join("search"),
+            config: config.search,
+        })
+        .context("the search index cannot be opened")?;
         let peers = Peers::start(PeersParts {
             store: store.clone(),
             key,
@@ -152,6 +162,7 @@ impl Server {
             media,
             rooms: rooms.clone(),
             sync: sync.clone(),
+            search: search.clone(),
             peers: peers.clone(),
             push: push.clone(),
             clock: clock.clone(),
@@ -166,6 +177,7 @@ impl Server {
             accounts,
             rooms,
             sync,
+            search,
             peers,
             push,
             web,
@@ -182,6 +194,7 @@ impl Server {
             store: self.store.clone(),
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
+            search: self.search.clone(),
             peers: self.peers.clone(),
             sender: self.sender().cloned(),
             data_dir: self.data_dir.clone(),
@@ -201,6 +214,11 @@ impl Server {
     /// Rooms.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
+    }
+
+    /// Looking for words.
+    pub fn search(&self) -> &Search {
+        &self.search
     }
 
     /// Other servers.

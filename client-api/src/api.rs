@@ -7,6 +7,7 @@ use lyceum_media::Media;
 use lyceum_peers::Peers;
 use lyceum_push::Push;
 use lyceum_rooms::Rooms;
+use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Api {
     pub rooms: Rooms,
     /// What clients have not seen yet.
     pub sync: Sync,
+    /// Looking for words.
+    pub search: Search,
     /// Other servers.
     pub peers: Peers,
     /// Notifications.
@@ -72,6 +75,7 @@ handles! {
     media: Media,
     rooms: Rooms,
     sync: Sync,
+    search: Search,
     peers: Peers,
     push: Push,
     clock: Arc<dyn Clock>,

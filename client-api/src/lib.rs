@@ -25,6 +25,7 @@ mod receipt;
 mod remote;
 mod rooms;
 mod routes;
+mod search;
 mod session;
 mod sync;
 mod to_device;

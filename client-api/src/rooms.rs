@@ -25,7 +25,7 @@ use ruma::{CanonicalJsonObject, serde::Raw};
 use serde_json::value::RawValue;
 
 /// Who looks: a caller, now.
-fn looker<'a>(session: &'a Session, clock: &dyn Clock) -> Looker<'a> {
+pub(crate) fn looker<'a>(session: &'a Session, clock: &dyn Clock) -> Looker<'a> {
     let device = session.device_id.as_deref().map(|device| device.as_str());
     Looker { user: &session.user_id, device, now: clock.now() }
 }
@@ -36,6 +36,6 @@ fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> {
 }
 
 /// Forms that are JSON already, as ruma's types hold them.
-fn raws<T>(forms: Vec<Box<RawValue>>) -> Vec<Raw<T>> {
+pub(crate) fn raws<T>(forms: Vec<Box<RawValue>>) -> Vec<Raw<T>> {
     forms.into_iter().map(Raw::from_json).collect()
 }

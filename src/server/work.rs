@@ -24,6 +24,7 @@ pub(super) struct Work {
     notifier: Notifier,
     upkeep: JoinHandle<()>,
     delays: JoinHandle<()>,
+    search: JoinHandle<()>,
 }
 
 impl Server {
@@ -38,16 +39,19 @@ impl Server {
         let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
-        self.work = Some(Work { sender, notifier, upkeep, delays });
+        let search = self.search.clone();
+        let search = tokio::spawn(async move { search.follow().await });
+        self.work = Some(Work { sender, notifier, upkeep, delays, search });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, upkeep, delays }) = self.work.take() else { return };
+        let Some(Work { sender, notifier, upkeep, delays, search }) = self.work.take() else { return };
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
+        search.abort();
         notifier.stop().await;
         if let Some(sender) = sender {
             sender.stop().await;
@@ -56,9 +60,10 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, upkeep, delays }) = &self.work else { return };
+        let Some(Work { sender, notifier, upkeep, delays, search }) = &self.work else { return };
         upkeep.abort();
         delays.abort();
+        search.abort();
         notifier.crash();
         if let Some(sender) = sender {
             sender.crash();

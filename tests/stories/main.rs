@@ -17,4 +17,5 @@ mod push;
 mod room_finds;
 mod room_members;
 mod rooms;
+mod search;
 mod tidy;

@@ -7,6 +7,7 @@ use ruma::api::client::{sync::sync_events, voip::get_turn_server_info};
 use crate::{
     Api,
     receipt::{create_receipt::create_receipt, set_read_marker::set_read_marker},
+    search::search_events,
     sync::{self, initial_sync, sliding_sync},
     typing::create_typing_event,
     voip,
@@ -24,6 +25,7 @@ pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(&Method::GET, &[RTC_TRANSPORTS], RouteOptions::new(), voip::rtc_transports)
         .mount_with(RouteOptions::new().refuse_suspended(), create_typing_event)
         .mount_at(&Method::GET, &INITIAL_SYNC, RouteOptions::new(), initial_sync::initial_sync)
+        .mount(search_events)
         .mount_at(&Method::POST, &[sliding_sync::PATH], RouteOptions::new(), sliding_sync::sliding_sync)
         .mount_as::<sync_events::v3::Request, _, _>(RouteOptions::new(), sync::sync_events::sync_events)
 }

@@ -79,7 +79,7 @@ impl Rooms {
     }
 
     /// The last valid edit of an event (spec, "Validity of replacement events").
-    pub(crate) async fn last_edit(&self, known: &Known) -> Result<Option<Arc<Known>>> {
+    pub async fn last_edit(&self, known: &Known) -> Result<Option<Arc<Known>>> {
         let event = known.event();
         let encrypted_or_message = event.state_key().is_none();
         if !encrypted_or_message || Relation::of(event).is_some_and(|relation| relation.rel_type == "m.replace") {

@@ -1,12 +1,15 @@
 //! The directory: the rooms that are listed, looked through by words and kinds, the largest first.
 
 use ruma::{
-    OwnedRoomId, UInt,
+    OwnedRoomId, RoomId, UInt,
     directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomTypeFilter},
     room::RoomSummary,
 };
 
-use crate::{Result, RoomError, Rooms, tables::LISTED};
+use crate::{
+    Result, RoomError, Rooms,
+    tables::{HEADS, LISTED},
+};
 
 /// Rooms that the directory lists at most.
 const LISTED_MAX: usize = 10_000;
@@ -91,6 +94,17 @@ fn listed(room: RoomSummary) -> PublicRoomsChunk {
 }
 
 impl Rooms {
+    /// All rooms of which this server has a state, in order of their ids, after one of them.
+    pub async fn ids_after(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<OwnedRoomId>> {
+        let scan = match after {
+            Some(after) => HEADS.all().after(&HEADS, after.as_str()),
+            None => HEADS.all(),
+        };
+        let rows = self.store().scan(&HEADS, scan.limit(limit)).await?;
+        let id = |room: String| OwnedRoomId::try_from(room).map_err(|error| RoomError::Damaged(error.to_string()));
+        rows.into_iter().map(|(room, _)| id(room)).collect()
+    }
+
     /// A page of the directory.
     pub async fn directory(&self, query: &DirectoryQuery) -> Result<DirectoryPage> {
         let mut found = Vec::new();

@@ -135,10 +135,12 @@ impl Host {
         wires: &Wires,
         (store, data, index): (Store, tempfile::TempDir, u8),
     ) -> Self {
+        // Only stories that search pay for an index.
+        let search = if settings.contains("search.") { "" } else { "search.enabled = false\n" };
         let mode = if settings.contains("registration.mode") { "" } else { "registration.mode = \"open\"\n" };
         let text = format!(
             "server.name = {name:?}\nserver.data_dir = {:?}\nstorage.engine = \"memory\"\nrate_limits.enabled = false\n\
-             {mode}registration.shared_secret = \"shared\"\n\
+             {mode}{search}registration.shared_secret = \"shared\"\n\
              sign_in.password_cost = {{ memory_kib = 64, passes = 1 }}\n{settings}",
             data.path().display().to_string(),
         );

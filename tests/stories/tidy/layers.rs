@@ -10,18 +10,19 @@ const LAYERS: [&[&str]; 7] = [
     &["lyceum-storage", "lyceum-events", "lyceum-outbound"],
     &["lyceum-accounts", "lyceum-media", "lyceum-institution"],
     &["lyceum-rooms"],
-    &["lyceum-sync", "lyceum-peers", "lyceum-push", "lyceum-workers"],
+    &["lyceum-sync", "lyceum-peers", "lyceum-push", "lyceum-search", "lyceum-workers"],
     &["lyceum-web"],
     &["lyceum-client-api", "lyceum-federation", "lyceum-console"],
     &["lyceum"],
 ];
 
 /// Outside crates that only some of ours may know.
-const KEPT_BEHIND: [(&str, &[&str]); 6] = [
+const KEPT_BEHIND: [(&str, &[&str]); 7] = [
     ("axum", &["lyceum-web", "lyceum-client-api", "lyceum-federation", "lyceum-console", "lyceum"]),
     ("sled", &["lyceum-storage"]),
     ("tokio-postgres", &["lyceum-storage"]),
     ("deadpool-postgres", &["lyceum-storage"]),
+    ("tantivy", &["lyceum-search"]),
     ("reqwest", &["lyceum-outbound"]),
     ("anyhow", &["lyceum"]),
 ];

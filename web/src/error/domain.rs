@@ -7,6 +7,7 @@ use lyceum_events::EventError;
 use lyceum_media::MediaError;
 use lyceum_push::PushError;
 use lyceum_rooms::RoomError;
+use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
 use ruma::{
@@ -188,6 +189,17 @@ impl From<PushError> for ApiError {
             PushError::Accounts(error) => error.into(),
             PushError::Storage(error) => error.into(),
             PushError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Off => Self::unrecognized(error.to_string()),
+            SearchError::Index(cause) => Self::internal(&cause),
+            SearchError::Rooms(error) => error.into(),
+            SearchError::Storage(error) => error.into(),
         }
     }
 }
