@@ -1,8 +1,10 @@
 //! Passwords: argon2id, computed off the async threads and only a few at once.
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::SaltString,
+    Algorithm, Argon2, Block, Params, PasswordHash, Version,
+    password_hash::{self, Output, ParamsString, Salt, SaltString},
 };
+use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -14,27 +16,57 @@ const PASSWORD_BYTES_MAX: usize = 512;
 /// Hashes computed at once; each takes the memory that the cost says.
 const HASHES_AT_ONCE: usize = 2;
 
+/// Bytes of a hash, and of the salt of a password set here.
+const HASH_BYTES: usize = 32;
+const SALT_BYTES: usize = 16;
+
 /// Computes and checks password hashes.
 pub(crate) struct Passwords {
-    argon: Argon2<'static>,
+    params: Params,
     at_once: Arc<Semaphore>,
+    memory: Memory,
     length_min: usize,
-    /// Checked when there is no such account, so that the time taken does not tell.
-    decoy: Arc<str>,
+}
+
+/// The working memory of hashes, kept between them: the system's allocator would keep one for each thread that ever hashed,
+/// some hundred MiB after a wave of logins. At most [`HASHES_AT_ONCE`] are here.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+
+impl Memory {
+    /// Computes a hash.
+    fn hash(&self, argon: &Argon2<'_>, password: &str, salt: &[u8]) -> password_hash::Result<Output> {
+        let mut blocks = self.0.lock().pop().unwrap_or_default();
+        blocks.resize(argon.params().block_count(), Block::default());
+        let mut hash = [0; HASH_BYTES];
+        let done = argon.hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, &mut blocks);
+        self.0.lock().push(blocks);
+        done?;
+        Output::new(&hash)
+    }
+
+    /// Whether a stored hash is that of a password.
+    fn fits(&self, stored: &str, password: &str) -> password_hash::Result<bool> {
+        let stored = PasswordHash::new(stored)?;
+        let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+        let argon = Argon2::new(Algorithm::try_from(stored.algorithm)?, version, Params::try_from(&stored)?);
+        let mut salt = [0; Salt::MAX_LENGTH];
+        let salt = stored.salt.ok_or(password_hash::Error::PhcStringField)?.decode_b64(&mut salt)?;
+        // Compared in constant time.
+        Ok(Some(self.hash(&argon, password, salt)?) == stored.hash)
+    }
 }
 
 impl Passwords {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let cost = config.sign_in.password_cost;
-        let params = Params::new(cost.memory_kib, cost.passes, 1, None)
+        let params = Params::new(cost.memory_kib, cost.passes, 1, Some(HASH_BYTES))
             .map_err(|error| AccountError::InvalidParam(format!("password_cost: {error}")))?;
-        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let decoy = hash_with(&argon, "decoy", &[7; 16])?.into();
         Ok(Self {
-            argon,
+            params,
             at_once: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            memory: Memory::default(),
             length_min: config.sign_in.password_length_min,
-            decoy,
         })
     }
 
@@ -51,8 +83,10 @@ impl Passwords {
 
     /// The hash to store.
     pub(crate) async fn hash(&self, entropy: &Entropy, password: &str) -> Result<String> {
-        let (argon, password, salt) = (self.argon.clone(), password.to_owned(), entropy.bytes::<16>());
-        self.off_thread(move || hash_with(&argon, &password, &salt)).await?
+        let (memory, params, password) = (self.memory.clone(), self.params.clone(), password.to_owned());
+        let salt = entropy.bytes::<SALT_BYTES>();
+        let hash = self.off_thread(move || stored_hash(&memory, params, &password, &salt)).await?;
+        hash.map_err(|error| AccountError::InvalidParam(format!("password: {error}")))
     }
 
     /// Whether `password` is the one that was hashed. With no hash the answer is no, after the same time.
@@ -60,15 +94,17 @@ impl Passwords {
         if password.len() > PASSWORD_BYTES_MAX {
             return Ok(false);
         }
-        let known = hash.is_some();
-        let hash = hash.map_or_else(|| self.decoy.to_string(), str::to_owned);
-        let (argon, password) = (self.argon.clone(), password.to_owned());
-        let fits = self
-            .off_thread(move || {
-                PasswordHash::new(&hash).is_ok_and(|hash| argon.verify_password(password.as_bytes(), &hash).is_ok())
-            })
-            .await?;
-        Ok(fits && known)
+        let (memory, params) = (self.memory.clone(), self.params.clone());
+        let (hash, password) = (hash.map(str::to_owned), password.to_owned());
+        self.off_thread(move || match hash {
+            Some(hash) => memory.fits(&hash, &password).unwrap_or(false),
+            None => {
+                // Only for the time it takes.
+                let _ = memory.hash(&argon(params), &password, &[0; SALT_BYTES]);
+                false
+            }
+        })
+        .await
     }
 
     async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -77,10 +113,23 @@ impl Passwords {
     }
 }
 
-fn hash_with(argon: &Argon2<'_>, password: &str, salt: &[u8]) -> Result<String> {
-    let failed = |error: argon2::password_hash::Error| AccountError::InvalidParam(format!("password: {error}"));
-    let salt = SaltString::encode_b64(salt).map_err(failed)?;
-    Ok(argon.hash_password(password.as_bytes(), &salt).map_err(failed)?.to_string())
+fn argon(params: Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+/// A password's hash as it is stored, with what it was made with.
+fn stored_hash(memory: &Memory, params: Params, password: &str, salt: &[u8]) -> password_hash::Result<String> {
+    let encoded = SaltString::encode_b64(salt)?;
+    let written = ParamsString::try_from(&params)?;
+    let hash = memory.hash(&argon(params), password, salt)?;
+    let stored = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: written,
+        salt: Some(encoded.as_salt()),
+        hash: Some(hash),
+    };
+    Ok(stored.to_string())
 }
 
 #[cfg(test)]
@@ -100,6 +149,22 @@ mod tests {
         assert!(!passwords.verify(Some(&hash), "wrong").await.unwrap());
         assert!(!passwords.verify(None, "decoy").await.unwrap());
         assert!(!passwords.verify(Some("not a hash"), "x").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_of_other_makers_and_costs_are_understood_and_memory_is_kept() {
+        use argon2::{PasswordHasher, PasswordVerifier};
+        let passwords = Passwords::new(&quick()).unwrap();
+        let salt = SaltString::encode_b64(&[9; 16]).unwrap();
+        let costlier = Argon2::new(Algorithm::Argon2i, Version::V0x10, Params::new(256, 3, 2, None).unwrap());
+        let theirs = costlier.hash_password(b"swordfish", &salt).unwrap().to_string();
+        assert!(passwords.verify(Some(&theirs), "swordfish").await.unwrap());
+        assert!(!passwords.verify(Some(&theirs), "sailfish").await.unwrap());
+
+        let ours = passwords.hash(&Entropy::from_seed([1; 32]), "correct horse").await.unwrap();
+        let parsed = PasswordHash::new(&ours).unwrap();
+        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok(), "others understand ours");
+        assert_eq!(passwords.memory.0.lock().len(), 1, "one after another they share their memory");
     }
 
     #[test]
