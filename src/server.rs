@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use lyceum_accounts::{Accounts, Entropy};
-use lyceum_client_api::ServedRooms;
+use lyceum_client_api::{RemoteMemory, ServedRooms};
 use lyceum_events::{Clock, ServerKey, SystemClock};
 use lyceum_federation::Intake;
 use lyceum_media::{Media, MediaParts};
@@ -170,6 +170,7 @@ impl Server {
             well_known: config.well_known.clone(),
             calls: Arc::new(config.calls.clone()),
             user_directory: config.user_directory,
+            remote_memory: RemoteMemory::default(),
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),

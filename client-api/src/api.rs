@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::{
     config::{CallsConfig, UserDirectoryConfig, WellKnownConfig},
     media::Library,
-    remote::Remote,
+    remote::{Remote, RemoteMemory},
 };
 
 /// What the client-server handlers work with.
@@ -47,6 +47,8 @@ pub struct Api {
     pub calls: Arc<CallsConfig>,
     /// Who is found in the user directory.
     pub user_directory: UserDirectoryConfig,
+    /// What was lately learnt of other servers.
+    pub remote_memory: RemoteMemory,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -87,7 +89,8 @@ handles! {
 
 impl FromRef<Api> for Remote {
     fn from_ref(api: &Api) -> Self {
-        Self::new(api.rooms.clone(), api.peers.clone())
+        let handles = (api.rooms.clone(), api.peers.clone());
+        Self::new(handles, api.clock.clone(), api.served_rooms.versions.clone(), api.remote_memory.clone())
     }
 }
 

@@ -35,4 +35,5 @@ mod voip;
 
 pub use api::{Api, ServedRooms};
 pub use config::{CallsConfig, SupportConfig, UserDirectoryConfig, WellKnownConfig};
+pub use remote::RemoteMemory;
 pub use routes::routes;

@@ -7,18 +7,35 @@ use lyceum_web::{ApiError, AuthedRaw, PublicRaw, RawJson, Session, body};
 use ruma::UserId;
 use serde_json::{Map, Value, json};
 
-use crate::answers::{Raw, empty, user_id};
+use crate::{
+    answers::{Raw, empty, user_id},
+    remote::Remote,
+};
 
 /// `GET /_matrix/client/v3/profile/{userId}`
-pub(crate) async fn get_profile(State(accounts): State<Accounts>, request: PublicRaw<(String,)>) -> Raw {
+pub(crate) async fn get_profile(
+    State(accounts): State<Accounts>,
+    State(remote): State<Remote>,
+    request: PublicRaw<(String,)>,
+) -> Raw {
     let user = user_id(&request.path.0)?;
+    if !accounts.is_local(user) {
+        return RawJson::of(&*remote.profile(user).await?);
+    }
     RawJson::of(&accounts.profile(user).await?)
 }
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`
-pub(crate) async fn get_profile_field(State(accounts): State<Accounts>, request: PublicRaw<(String, String)>) -> Raw {
+pub(crate) async fn get_profile_field(
+    State(accounts): State<Accounts>,
+    State(remote): State<Remote>,
+    request: PublicRaw<(String, String)>,
+) -> Raw {
     let (user, field) = (user_id(&request.path.0)?, request.path.1.as_str());
-    let value = accounts.profile_field(user, field).await?;
+    let value = match accounts.is_local(user) {
+        true => accounts.profile_field(user, field).await?,
+        false => remote.profile(user).await?.get(field).cloned(),
+    };
     // The two oldest fields are answered as absent, not as an error, which older clients rely on.
     match value {
         Some(value) => RawJson::of(&json!({ field: value })),

@@ -1,100 +1,60 @@
 //! Acts that another server has a part in: composed here of what rooms decide and what peers fetch.
 
-use lyceum_peers::{PeerError, Peers};
-use lyceum_rooms::{Joining, Rooms};
+mod directory;
+mod history;
+mod invite;
+mod join;
+mod leave;
+mod memory;
+mod profile;
+mod spaces;
+mod trouble;
+
+use lyceum_events::Clock;
+use lyceum_peers::Peers;
+use lyceum_rooms::Rooms;
 use lyceum_web::ApiError;
-use ruma::{
-    OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, ServerName, UserId,
-    api::client::directory::get_public_rooms_filtered, room::RoomSummary,
-};
+use ruma::{OwnedServerName, RoomVersionId, ServerName};
+use serde_json::value::RawValue;
+use std::{collections::HashSet, sync::Arc};
 
-/// Servers in a room that are remembered from one answer.
-const SERVERS_ASKED_MAX: usize = 50;
+pub use memory::RemoteMemory;
+use trouble::Trouble;
 
-/// Rooms of other servers. Cheap to clone.
+/// Servers that are asked for one act, one after another.
+const SERVERS_ASKED_MAX: usize = 10;
+
+/// Rooms and people of other servers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Remote {
     rooms: Rooms,
     peers: Peers,
+    clock: Arc<dyn Clock>,
+    versions: Arc<[RoomVersionId]>,
+    memory: RemoteMemory,
 }
 
 impl Remote {
     /// What composes acts of these rooms with these peers.
-    pub(crate) fn new(rooms: Rooms, peers: Peers) -> Self {
-        Self { rooms, peers }
+    pub(crate) fn new(
+        (rooms, peers): (Rooms, Peers),
+        clock: Arc<dyn Clock>,
+        versions: Arc<[RoomVersionId]>,
+        memory: RemoteMemory,
+    ) -> Self {
+        Self { rooms, peers, clock, versions, memory }
     }
 
-    /// Comes into a room that this server is not in, by one of the servers that are.
-    pub(crate) async fn join(
-        &self,
-        _joining: &Joining<'_>,
-        room: &RoomId,
-        via: &[OwnedServerName],
-    ) -> Result<(), ApiError> {
-        Err(self.nobody_to_ask(room, via))
+    /// Of these servers those that can be asked, each once.
+    fn to_ask(&self, servers: impl IntoIterator<Item = OwnedServerName>) -> Vec<OwnedServerName> {
+        let mut seen = HashSet::new();
+        let may = |server: &ServerName| server != self.rooms.server() && self.peers.allows(server);
+        let servers = servers.into_iter().filter(|server| may(server) && seen.insert(server.clone()));
+        servers.take(SERVERS_ASKED_MAX).collect()
     }
+}
 
-    /// Knocks on a room that this server is not in.
-    pub(crate) async fn knock(
-        &self,
-        _user: &UserId,
-        room: &RoomId,
-        _reason: Option<&str>,
-        via: &[OwnedServerName],
-    ) -> Result<(), ApiError> {
-        Err(self.nobody_to_ask(room, via))
-    }
-
-    /// Refuses an invite to, or takes back a knock on, a room that this server is not in.
-    pub(crate) async fn leave(&self, _user: &UserId, room: &RoomId, _reason: Option<&str>) -> Result<(), ApiError> {
-        Err(self.nobody_to_ask(room, &[]))
-    }
-
-    /// Asks somebody of another server into a room.
-    pub(crate) async fn invite(
-        &self,
-        _inviter: &UserId,
-        room: &RoomId,
-        invitee: &UserId,
-        _reason: Option<&str>,
-        _is_direct: bool,
-    ) -> Result<(), ApiError> {
-        Err(self.nobody_to_ask(room, &[invitee.server_name().to_owned()]))
-    }
-
-    /// Asks the server of an alias where it points.
-    pub(crate) async fn resolve_alias(
-        &self,
-        alias: &RoomAliasId,
-    ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
-        let server = alias.server_name();
-        match self.peers.room_alias(server, alias).await {
-            Ok(found) => {
-                let servers = found.servers.into_iter().filter_map(|server| OwnedServerName::try_from(server).ok());
-                Ok((found.room_id, servers.take(SERVERS_ASKED_MAX).collect()))
-            }
-            Err(PeerError::Refused { status: 404, .. }) => Err(ApiError::not_found("There is no such alias")),
-            // Whatever keeps that server silent, the alias leads nowhere now.
-            Err(error) => Err(ApiError::not_found(error.to_string())),
-        }
-    }
-
-    /// Asks another server for its directory.
-    pub(crate) async fn directory(
-        &self,
-        server: &ServerName,
-        _asked: &get_public_rooms_filtered::v3::Request,
-    ) -> Result<get_public_rooms_filtered::v3::Response, ApiError> {
-        Err(ApiError::not_found(format!("{server} could not be asked for its directory")))
-    }
-
-    /// Asks other servers about a room.
-    pub(crate) async fn summary(&self, room: &RoomId, via: &[OwnedServerName]) -> Result<RoomSummary, ApiError> {
-        Err(self.nobody_to_ask(room, via))
-    }
-
-    fn nobody_to_ask(&self, room: &RoomId, via: &[OwnedServerName]) -> ApiError {
-        let known = via.iter().filter(|server| **server != self.rooms.server() && self.peers.allows(server)).count();
-        ApiError::not_found(format!("None of {known} servers could be asked about room {room}"))
-    }
+/// An event as it is sent to another server.
+fn as_sent(event: &lyceum_events::Event) -> Result<&RawValue, ApiError> {
+    serde_json::from_str(event.json()).map_err(|error| ApiError::internal(&error))
 }

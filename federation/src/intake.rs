@@ -3,6 +3,7 @@
 //!
 //! * `limits`: how much one event may make this server ask for.
 //! * `room`: the events of one room.
+//! * `outside`: those of rooms that nobody here is in.
 //! * `filling`: what an event builds on and is not here.
 //! * `fetch`: asking for it, and proving it.
 //! * `trouble`: whose fault it is when something is not taken in.
@@ -10,6 +11,7 @@
 mod fetch;
 mod filling;
 mod limits;
+mod outside;
 mod room;
 mod trouble;
 mod turns;

@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "vocabulary for stories that are still to be told")]
 mod support;
 
+mod across;
 mod calls;
 mod configuration;
 mod delayed;

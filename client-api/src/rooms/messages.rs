@@ -22,6 +22,7 @@ use ruma::{
 use std::sync::Arc;
 
 use super::{looker, raws};
+use crate::remote::Remote;
 
 /// Events that one page of history holds at most.
 const PAGE_EVENTS_MAX: usize = 1_000;
@@ -29,6 +30,7 @@ const PAGE_EVENTS_MAX: usize = 1_000;
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`.
 pub(crate) async fn get_message_events(
     State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
     State(accounts): State<Accounts>,
     State(clock): State<Arc<dyn Clock>>,
     Authed { session, body }: Authed<get_message_events::v3::Request>,
@@ -39,7 +41,7 @@ pub(crate) async fn get_message_events(
     let (filter, privacy) = (EventFilter::from(&body.filter), accounts.privacy(&session.user_id).await?);
     let limit = limit(body.limit, body.filter.limit);
     let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
-    let page = rooms.history(&visibility, direction, (from, to), limit, wanted).await?;
+    let page = remote.history(&visibility, direction, (from, to), limit, wanted).await?;
 
     let looker = looker(&session, &*clock);
     let mut answer = get_message_events::v3::Response::new();
@@ -71,6 +73,7 @@ pub(crate) async fn get_room_event(
 /// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`.
 pub(crate) async fn get_context(
     State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
     State(accounts): State<Accounts>,
     State(clock): State<Arc<dyn Clock>>,
     Authed { session, body }: Authed<get_context::v3::Request>,
@@ -78,7 +81,8 @@ pub(crate) async fn get_context(
     let (filter, privacy) = (EventFilter::from(&body.filter), accounts.privacy(&session.user_id).await?);
     let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
     let limit = usize::try_from(u64::from(body.limit)).unwrap_or(PAGE_EVENTS_MAX).min(PAGE_EVENTS_MAX);
-    let (around, visibility) = rooms.around(&session.user_id, &body.room_id, &body.event_id, limit, wanted).await?;
+    let whose = (&*session.user_id, &*body.room_id);
+    let (around, visibility) = remote.around(whose, &body.event_id, limit, wanted).await?;
 
     let looker = looker(&session, &*clock);
     let mut answer = get_context::v3::Response::new();

@@ -17,6 +17,7 @@ const PAGE_ROOMS_MAX: usize = 100;
 /// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`.
 pub(crate) async fn get_hierarchy(
     State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
     Authed { session, body }: Authed<get_hierarchy::v1::Request>,
 ) -> Answer<get_hierarchy::v1::Response> {
     let skip = match &body.from {
@@ -30,7 +31,9 @@ pub(crate) async fn get_hierarchy(
         depth_max: body.max_depth.map(Into::into),
         suggested_only: body.suggested_only,
     };
-    let page = rooms.hierarchy(Asker::Person(&session.user_id), &body.room_id, &walk).await?;
+    let via = rooms.servers_outside(&session.user_id, &body.room_id).await?;
+    let asker = Asker::Person(&session.user_id);
+    let page = rooms.hierarchy(asker, (&body.room_id, &via), &walk, &remote).await?;
     let mut answer = get_hierarchy::v1::Response::new();
     answer.next_batch = page.next.map(|skip| format!("h1_{skip}"));
     let chunk = |room: lyceum_rooms::SpaceRoom| SpaceHierarchyRoomsChunk::new(room.summary, raws(room.children));
@@ -47,7 +50,13 @@ pub(crate) async fn get_summary(
     let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
     let asker = session.as_ref().map_or(Asker::Anybody, |session| Asker::Person(&session.user_id));
     let (summary, membership) = match rooms.summary_for(asker, &room).await {
-        Err(RoomError::UnknownRoom(_)) => (remote.summary(&room, &via).await?, None),
+        Err(RoomError::UnknownRoom(_)) => {
+            let membership = match &session {
+                Some(session) => rooms.membership(&session.user_id, &room).await?.map(|row| row.membership),
+                None => None,
+            };
+            (remote.summary(asker, &room, &via).await?, membership)
+        }
         found => found?,
     };
     let mut answer = get_summary::v1::Response::new(summary);

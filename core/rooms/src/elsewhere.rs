@@ -2,14 +2,15 @@
 
 use lyceum_events::{Event, sign};
 use lyceum_storage::{Batch, Subject};
-use ruma::{RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
+use ruma::{OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
+use serde::Deserialize;
 
 use crate::{
     Act, Membership, Result, RoomError, Rooms,
     client_form::{stripped_form, stripped_of},
     members::MembershipRow,
     tables::{MEMBERSHIP_LOG, MEMBERSHIPS, STRIPPED},
-    write::{bad, membership_of},
+    write::{bad, membership_of, target_of},
 };
 
 /// Stripped state events that come with an invite or a knock at most.
@@ -108,13 +109,70 @@ impl Rooms {
     }
 
     /// The server to ask about a room that a person was asked into or knocks on: the one that spoke of it.
-    pub async fn server_of_invite(&self, user: &UserId, room: &RoomId) -> Result<Option<ruma::OwnedServerName>> {
+    pub async fn server_of_invite(&self, user: &UserId, room: &RoomId) -> Result<Option<OwnedServerName>> {
         let row = self.membership(user, room).await?;
         Ok(row.filter(|row| row.membership != Membership::Join).map(|row| row.sender.server_name().to_owned()))
     }
 }
 
-fn invitee_of(event: &Event) -> Option<ruma::OwnedUserId> {
+impl Rooms {
+    /// The servers that may know a room which a person was asked into or knocks on: those of whoever spoke of it.
+    pub async fn servers_outside(&self, user: &UserId, room: &RoomId) -> Result<Vec<OwnedServerName>> {
+        let mut servers: Vec<_> = self.server_of_invite(user, room).await?.into_iter().collect();
+        for stripped in self.stripped_state(user, room).await? {
+            let sender = serde_json::from_str::<Told>(&stripped).map(|told| told.sender.server_name().to_owned());
+            servers.extend(sender.ok().filter(|server| !servers.contains(server)));
+        }
+        servers.retain(|server| server != self.server());
+        Ok(servers)
+    }
+}
+
+impl Rooms {
+    /// The version of a room that a person was asked into or knocks on, as they were told.
+    pub async fn version_outside(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomVersionId>> {
+        let told = self.stripped_state(user, room).await?;
+        let mut told = told.iter().filter_map(|stripped| serde_json::from_str::<Told>(stripped).ok());
+        let create = told.find(|told| told.kind == TimelineEventType::RoomCreate.to_string());
+        Ok(create.map(|create| create.content.room_version.unwrap_or(RoomVersionId::V1)))
+    }
+
+    /// Takes in that somebody of this server, who was asked into a room that it is not in or knocks on it, was sent away
+    /// from there. Nothing tells whether the room permits that: whoever spoke of the room to them is believed. Answers
+    /// whether it concerned anybody.
+    pub async fn take_rejection(&self, event: &Event) -> Result<bool> {
+        let Some(user) = target_of(event).filter(|user| self.is_local(user) && user != event.sender()) else {
+            return Ok(false);
+        };
+        let waits = |row: &MembershipRow| matches!(row.membership, Membership::Invite | Membership::Knock);
+        let is_away = matches!(membership_of(event), Membership::Leave | Membership::Ban);
+        if !is_away || !self.membership(&user, event.room()).await?.is_some_and(|row| waits(&row)) {
+            return Ok(false);
+        }
+        let server = event.sender().server_name();
+        if !self.servers_outside(&user, event.room()).await?.iter().any(|one| one == server) {
+            return Ok(false);
+        }
+        self.remember_outside(&user, event, Vec::new()).await?;
+        Ok(true)
+    }
+}
+
+/// A piece of state that somebody outside was told.
+#[derive(Deserialize)]
+struct Told {
+    sender: OwnedUserId,
+    #[serde(rename = "type")]
+    kind: String,
+    content: ToldContent,
+}
+
+#[derive(Deserialize)]
+struct ToldContent {
+    room_version: Option<RoomVersionId>,
+}
+
+fn invitee_of(event: &Event) -> Option<OwnedUserId> {
     let is_invite = *event.kind() == TimelineEventType::RoomMember && membership_of(event) == Membership::Invite;
     UserId::parse(event.state_key()?).ok().filter(|_| is_invite)
 }

@@ -10,7 +10,7 @@ use crate::{
     testing::{alpha, content, over},
 };
 
-async fn beta() -> Rooms {
+pub(crate) async fn beta() -> Rooms {
     over(Store::memory().await.unwrap(), "beta.test")
 }
 
@@ -20,7 +20,7 @@ fn key_of(rooms: &Rooms) -> ServerKey {
 }
 
 /// A person of `guest` joins a room of `host`, as servers do it for them.
-async fn joins(guest: &Rooms, host: &Rooms, user: &UserId, room: &RoomId) {
+pub(crate) async fn joins(guest: &Rooms, host: &Rooms, user: &UserId, room: &RoomId) {
     let version = RoomVersionId::V12;
     let lent = host.lend_template(room, user, Membership::Join, std::slice::from_ref(&version)).await.unwrap();
     let event = sign(lent.event, &version.rules().unwrap(), &key_of(guest)).unwrap();
@@ -35,7 +35,7 @@ async fn joins(guest: &Rooms, host: &Rooms, user: &UserId, room: &RoomId) {
     assert_eq!(guest.accept_remote_join(join).await.unwrap(), Acceptance::Accepted);
 }
 
-async fn event(rooms: &Rooms, id: &ruma::EventId) -> Event {
+pub(crate) async fn event(rooms: &Rooms, id: &ruma::EventId) -> Event {
     rooms.known(id).await.unwrap().unwrap().event().clone()
 }
 

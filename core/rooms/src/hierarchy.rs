@@ -1,6 +1,10 @@
 //! Spaces as trees: the rooms below a space, as far as somebody may know of them.
 
-use ruma::{OwnedRoomId, OwnedServerName, RoomId, ServerName, events::StateEventType, room::RoomSummary};
+use ruma::{
+    OwnedRoomId, OwnedServerName, RoomId, ServerName,
+    events::StateEventType,
+    room::{RoomSummary, RoomType},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::{collections::HashSet, sync::Arc};
@@ -19,6 +23,33 @@ pub struct SpaceRoom {
     pub summary: RoomSummary,
     /// Its `m.space.child` events, stripped.
     pub children: Vec<Box<RawValue>>,
+}
+
+/// A room as another server told of it.
+#[derive(Debug, Clone)]
+pub struct OutsideRoom {
+    /// What may be told of it.
+    pub summary: RoomSummary,
+    /// Its `m.space.child` events, stripped.
+    pub children: Vec<Box<RawValue>>,
+    /// What the same server told of rooms directly below it.
+    pub below: Vec<RoomSummary>,
+}
+
+impl OutsideRoom {
+    /// What the server told of a room below this one, if that is all there is to be told: of a space it is not.
+    fn leaf(&self, room: &RoomId) -> Option<Self> {
+        let summary = self.below.iter().find(|summary| summary.room_id == room)?;
+        let leaf = || Self { summary: summary.clone(), children: Vec::new(), below: Vec::new() };
+        (summary.room_type != Some(RoomType::Space)).then(leaf)
+    }
+}
+
+/// Knows of rooms that this server is not in.
+#[async_trait::async_trait]
+pub trait Outside: Send + Sync {
+    /// What may be told of a room, by one of the servers in it.
+    async fn look_at(&self, room: &RoomId, via: &[OwnedServerName], suggested_only: bool) -> Option<Arc<OutsideRoom>>;
 }
 
 /// How to walk through a space.
@@ -41,8 +72,6 @@ pub struct SpacePage {
     pub rooms: Vec<SpaceRoom>,
     /// How many rooms come before the next page, if there is one.
     pub next: Option<usize>,
-    /// Rooms that this server knows nothing of, and servers that may: in the order they were met.
-    pub elsewhere: Vec<(OwnedRoomId, Vec<OwnedServerName>)>,
 }
 
 /// A space and what lies directly below it, for another server.
@@ -68,91 +97,105 @@ struct ChildContent {
 struct Child {
     room: OwnedRoomId,
     content: ChildContent,
-    known: Arc<Known>,
+    ts_ms: u64,
+    stripped: Box<RawValue>,
+}
+
+/// An `m.space.child` event in its stripped form.
+#[derive(Serialize, Deserialize)]
+struct StrippedChild {
+    content: Box<RawValue>,
+    origin_server_ts: u64,
+    sender: String,
+    state_key: OwnedRoomId,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 impl Child {
-    fn of(known: Arc<Known>) -> Option<Self> {
-        let room = OwnedRoomId::try_from(known.event().state_key()?).ok()?;
-        let mut content: ChildContent = known.event().content_as()?;
+    fn of(known: &Known) -> Option<Self> {
+        let event = known.event();
+        Self::read(StrippedChild {
+            content: event.content().to_owned(),
+            origin_server_ts: event.ts().get().into(),
+            sender: event.sender().to_string(),
+            state_key: OwnedRoomId::try_from(event.state_key()?).ok()?,
+            kind: event.kind().to_string(),
+        })
+    }
+
+    /// A child as another server told of it.
+    fn told(json: &RawValue) -> Option<Self> {
+        let told: StrippedChild = serde_json::from_str(json.get()).ok()?;
+        (told.kind == "m.space.child").then(|| Self::read(told)).flatten()
+    }
+
+    fn read(stripped: StrippedChild) -> Option<Self> {
+        let mut content: ChildContent = serde_json::from_str(stripped.content.get()).ok()?;
         if content.via.is_empty() {
             return None;
         }
         // Spec, "Ordering of children": no other `order` counts.
         let valid = |order: &String| order.len() <= 50 && order.bytes().all(|byte| (0x20..=0x7E).contains(&byte));
         content.order = content.order.filter(valid);
-        Some(Self { room, content, known })
+        let (room, ts_ms) = (stripped.state_key.clone(), stripped.origin_server_ts);
+        Some(Self { room, content, ts_ms, stripped: to_raw_value(&stripped).ok()? })
     }
 
     fn sort_key(&self) -> (bool, Option<&str>, u64, &OwnedRoomId) {
-        let ts = self.known.event().ts().get().into();
-        (self.content.order.is_none(), self.content.order.as_deref(), ts, &self.room)
-    }
-
-    fn stripped(&self) -> Option<Box<RawValue>> {
-        #[derive(Serialize)]
-        struct Stripped<'a> {
-            content: &'a RawValue,
-            origin_server_ts: u64,
-            sender: &'a str,
-            state_key: &'a str,
-            #[serde(rename = "type")]
-            kind: &'static str,
-        }
-        let event = self.known.event();
-        let stripped = Stripped {
-            content: event.content(),
-            origin_server_ts: event.ts().get().into(),
-            sender: event.sender().as_str(),
-            state_key: self.room.as_str(),
-            kind: "m.space.child",
-        };
-        to_raw_value(&stripped).ok()
+        (self.content.order.is_none(), self.content.order.as_deref(), self.ts_ms, &self.room)
     }
 }
 
+fn in_order(children: impl Iterator<Item = Child>, suggested_only: bool) -> Vec<Child> {
+    let mut children: Vec<_> = children.filter(|child| !suggested_only || child.content.suggested).collect();
+    children.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+    children
+}
+
 impl Rooms {
-    /// Walks through a space, depth first.
-    pub async fn hierarchy(&self, asker: Asker<'_>, space: &RoomId, walk: &Walk) -> Result<SpacePage> {
-        let root = match self.snapshot(space).await {
-            Ok(root) if self.may_know_of(asker, &root).await? => root,
-            Ok(_) | Err(RoomError::UnknownRoom(_)) => {
-                return Err(RoomError::forbidden("you may not look into this space"));
-            }
-            Err(error) => return Err(error),
-        };
-        let mut page = SpacePage { rooms: Vec::new(), next: None, elsewhere: Vec::new() };
+    /// Walks through a space, depth first; of rooms that are not here, servers that may know of them are asked.
+    pub async fn hierarchy(
+        &self,
+        asker: Asker<'_>,
+        (space, via): (&RoomId, &[OwnedServerName]),
+        walk: &Walk,
+        outside: &dyn Outside,
+    ) -> Result<SpacePage> {
+        let mut page = SpacePage { rooms: Vec::new(), next: None };
         let mut seen = HashSet::from([space.to_owned()]);
-        let mut stack = vec![(root, 0_u64)];
+        let mut stack = vec![Ahead { room: space.to_owned(), via: via.to_owned(), depth: 0, above: None }];
         let mut visited = 0;
-        while let Some((snapshot, depth)) = stack.pop() {
+        while let Some(ahead) = stack.pop() {
             if visited >= VISITED_MAX {
                 break;
             }
+            let Some(Visited { summary, children, told }) = self.visit(asker, &ahead, walk, outside).await? else {
+                if visited == 0 {
+                    return Err(RoomError::forbidden("you may not look into this space"));
+                }
+                continue;
+            };
             if page.rooms.len() == walk.limit {
                 page.next = Some(visited);
                 break;
             }
-            let children = self.children(&snapshot, walk.suggested_only).await?;
             if visited >= walk.skip {
-                page.rooms.push(space_room(&snapshot, &children));
+                page.rooms.push(space_room(summary, &children));
             }
             visited += 1;
-            if walk.depth_max.is_some_and(|max| depth >= max) {
+            if walk.depth_max.is_some_and(|max| ahead.depth >= max) {
                 continue;
             }
             // The last one pushed is visited first.
-            for child in children.into_iter().rev() {
-                if !seen.insert(child.room.clone()) {
-                    continue;
-                }
-                match self.snapshot(&child.room).await {
-                    Ok(snapshot) if self.may_know_of(asker, &snapshot).await? => stack.push((snapshot, depth + 1)),
-                    Ok(_) => {}
-                    Err(RoomError::UnknownRoom(_)) => page.elsewhere.push((child.room, child.content.via)),
-                    Err(error) => return Err(error),
-                }
-            }
+            let unseen = children.into_iter().rev().filter(|child| seen.insert(child.room.clone()));
+            let depth = ahead.depth + 1;
+            stack.extend(unseen.map(|Child { room, content, .. }| Ahead {
+                room,
+                via: content.via,
+                depth,
+                above: told.clone(),
+            }));
         }
         Ok(page)
     }
@@ -169,12 +212,13 @@ impl Rooms {
             return Err(RoomError::UnknownRoom(space.to_owned()));
         }
         let below = self.children(&root, suggested_only).await?;
-        let mut part = SpacePart { room: space_room(&root, &below), children: Vec::new(), inaccessible: Vec::new() };
+        let mut part =
+            SpacePart { room: space_room(root.summary(), &below), children: Vec::new(), inaccessible: Vec::new() };
         for child in below {
             match self.snapshot(&child.room).await {
                 Ok(snapshot) if self.may_know_of(asker, &snapshot).await? => {
                     let further = self.children(&snapshot, suggested_only).await?;
-                    part.children.push(space_room(&snapshot, &further));
+                    part.children.push(space_room(snapshot.summary(), &further));
                 }
                 // Of a room that nobody here is in any more another server knows better.
                 Ok(snapshot) if snapshot.is_local() => part.inaccessible.push(child.room),
@@ -185,6 +229,37 @@ impl Rooms {
         Ok(part)
     }
 
+    /// What somebody may know of a room, and its children.
+    async fn visit(
+        &self,
+        asker: Asker<'_>,
+        ahead: &Ahead,
+        walk: &Walk,
+        outside: &dyn Outside,
+    ) -> Result<Option<Visited>> {
+        let here = match self.snapshot(&ahead.room).await {
+            Ok(snapshot) => Some(snapshot),
+            Err(RoomError::UnknownRoom(_)) => None,
+            Err(error) => return Err(error),
+        };
+        // What is here of a room that this server has left is old.
+        if here.as_ref().is_none_or(|snapshot| !snapshot.is_local())
+            && let Some(there) = ahead.look(outside, walk.suggested_only).await
+        {
+            let may = self.may_know_of_outside(asker, &there.summary).await?;
+            let children = there.children.iter().take(CHILDREN_MAX).filter_map(|json| Child::told(json));
+            let children = in_order(children, walk.suggested_only);
+            return Ok(may.then(|| Visited { summary: there.summary.clone(), children, told: Some(there) }));
+        }
+        match here {
+            Some(snapshot) if self.may_know_of(asker, &snapshot).await? => {
+                let children = self.children(&snapshot, walk.suggested_only).await?;
+                Ok(Some(Visited { summary: snapshot.summary(), children, told: None }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The children of a space in their order; none of a room that is no space.
     async fn children(&self, snapshot: &Snapshot, suggested_only: bool) -> Result<Vec<Child>> {
         if !snapshot.facts().is_space() {
@@ -192,13 +267,37 @@ impl Rooms {
         }
         let ids: Vec<_> = snapshot.state().of_type(&StateEventType::SpaceChild).map(|(_, id)| id.clone()).collect();
         let events = self.must_know_all(ids.iter().take(CHILDREN_MAX)).await?;
-        let mut children: Vec<_> = events.into_iter().filter_map(Child::of).collect();
-        children.retain(|child| !suggested_only || child.content.suggested);
-        children.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
-        Ok(children)
+        Ok(in_order(events.iter().filter_map(|known| Child::of(known)), suggested_only))
     }
 }
 
-fn space_room(snapshot: &Snapshot, children: &[Child]) -> SpaceRoom {
-    SpaceRoom { summary: snapshot.summary(), children: children.iter().filter_map(Child::stripped).collect() }
+/// A room to be visited.
+struct Ahead {
+    room: OwnedRoomId,
+    via: Vec<OwnedServerName>,
+    depth: u64,
+    /// The space above, if another server told of it.
+    above: Option<Arc<OutsideRoom>>,
+}
+
+/// A room on the walk.
+struct Visited {
+    summary: RoomSummary,
+    children: Vec<Child>,
+    /// What another server told, if it did.
+    told: Option<Arc<OutsideRoom>>,
+}
+
+impl Ahead {
+    /// What another server tells of the room, or told already with the space above.
+    async fn look(&self, outside: &dyn Outside, suggested_only: bool) -> Option<Arc<OutsideRoom>> {
+        if let Some(leaf) = self.above.as_ref().and_then(|above| above.leaf(&self.room)) {
+            return Some(Arc::new(leaf));
+        }
+        outside.look_at(&self.room, &self.via, suggested_only).await
+    }
+}
+
+fn space_room(summary: RoomSummary, children: &[Child]) -> SpaceRoom {
+    SpaceRoom { summary, children: children.iter().map(|child| child.stripped.clone()).collect() }
 }

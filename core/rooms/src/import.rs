@@ -16,7 +16,7 @@ use crate::{
     groups::Chain,
     known::Around,
     members::MembershipRow,
-    tables::{EVENTS, MEMBERSHIPS, OUTLIERS, StoredPlace, VERSIONS},
+    tables::{EARLIER, EVENTS, MEMBERSHIPS, OUTLIERS, StoredPlace, VERSIONS},
     write::{Writing, change_of, target_of},
 };
 
@@ -201,7 +201,11 @@ impl Writing {
     ) -> Result<()> {
         let from = match self.snapshot().group() {
             Some(_) => self.current(),
-            None => StateAt { group: None, chain: Chain::default(), state: RoomState::default() },
+            None => {
+                let earlier: Vec<_> = event.prev().iter().map(ToString::to_string).collect();
+                self.batch().put(&EARLIER, event.room().as_str(), &earlier);
+                StateAt { group: None, chain: Chain::default(), state: RoomState::default() }
+            }
         };
         let before = self.state_after(&from, from.state.changes_to(state));
         let change = change_of(event);

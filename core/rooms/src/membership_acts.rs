@@ -56,7 +56,7 @@ pub(crate) fn member_content(membership: Membership, profile: &MemberProfile) ->
     content
 }
 
-fn draft(target: &UserId, mut content: CanonicalJsonObject, reason: Option<&str>) -> Draft {
+pub(crate) fn draft(target: &UserId, mut content: CanonicalJsonObject, reason: Option<&str>) -> Draft {
     if let Some(reason) = reason {
         content.insert("reason".to_owned(), reason.into());
     }

@@ -80,10 +80,9 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
     let server = writing.rooms.server().to_owned();
     let batch = writing.batch();
     batch.positions(new.len() as u64);
+    // People of other servers, too: theirs is told when they are sent away.
     for user in new.iter().flat_map(|one| &one.members).filter_map(target_of) {
-        if user.server_name() == server {
-            batch.touch(Subject::user(&user));
-        }
+        batch.touch(Subject::user(&user));
     }
     for one in &aside {
         let place = StoredPlace { room_id: one.event.room().to_string(), place: one.place.clone() };
@@ -126,19 +125,19 @@ fn write_event(new: &New, position: u64, server: &ruma::ServerName, writes: &mut
     }
     if let Some(relation) = Relation::of(known.event()) {
         write_relation(event, &relation, order, writes);
+        if relation.rel_type == "m.thread" {
+            writes.put(&THREADS, (room, relation.event_id.as_str()), &order);
+        }
     }
 }
 
-fn write_relation(event: &Event, relation: &Relation, order: i64, writes: &mut Writes) {
+pub(crate) fn write_relation(event: &Event, relation: &Relation, order: i64, writes: &mut Writes) {
     let (target, sender, kind) = (relation.event_id.as_str(), event.sender().as_str(), event.kind().to_string());
     if let Some(key) = relation.annotation_key() {
         writes.put(&ANNOTATIONS, (target, sender, kind.as_str(), key), &event.id().to_string());
     }
     let row = StoredRelation { event_id: event.id().to_string(), sender: sender.to_owned(), kind };
     writes.put(&RELATIONS, (target, relation.rel_type.as_str(), order), &row);
-    if relation.rel_type == "m.thread" {
-        writes.put(&THREADS, (event.room().as_str(), target), &order);
-    }
 }
 
 /// Lets readers see what is durable now.

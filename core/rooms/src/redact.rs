@@ -82,13 +82,18 @@ impl Writing {
         if !same_room || !takes_effect(self.snapshot(), redaction.event(), event) {
             return Ok(None);
         }
+        Ok(Some(self.left_of(event, redaction.event())?))
+    }
+
+    /// What is left of an event that is being given its place, and what took it back. The original goes into the archive.
+    pub(crate) fn left_of(&mut self, event: &Event, redaction: &Event) -> Result<(Event, OwnedEventId)> {
         let original = StoredOriginal {
             room_id: event.room().to_string(),
             json: event.json().into(),
             redacted_at_ms: self.rooms.0.clock.now().get().into(),
         };
         self.batch().put(&ARCHIVE, event.id().as_str(), &original);
-        Ok(Some((redacted(event, &self.rules()).map_err(bad)?, by)))
+        Ok((redacted(event, &self.rules()).map_err(bad)?, redaction.id().clone()))
     }
 }
 

@@ -4,7 +4,7 @@ use js_int::UInt;
 use ruma::{
     OwnedServerName, RoomId, ServerName, UserId,
     events::room::history_visibility::HistoryVisibility,
-    room::{JoinRule, RoomSummary, RoomType},
+    room::{JoinRule, JoinRuleKind, JoinRuleSummary, RoomSummary, RoomType},
 };
 
 use crate::{Membership, Result, RoomError, Rooms, Snapshot};
@@ -81,6 +81,27 @@ impl Rooms {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Whether somebody may be told of a room of which another server told.
+    pub async fn may_know_of_outside(&self, asker: Asker<'_>, summary: &RoomSummary) -> Result<bool> {
+        let open = [JoinRuleKind::Public, JoinRuleKind::Knock, JoinRuleKind::KnockRestricted];
+        if summary.world_readable || open.contains(&summary.join_rule.kind()) {
+            return Ok(true);
+        }
+        let Asker::Person(user) = asker else { return Ok(false) };
+        let membership = self.membership(user, &summary.room_id).await?;
+        if membership.is_some_and(|row| row.membership.is_in_or_invited()) {
+            return Ok(true);
+        }
+        let JoinRuleSummary::Restricted(rule) = &summary.join_rule else { return Ok(false) };
+        for room in &rule.allowed_room_ids {
+            let row = self.membership(user, room).await?;
+            if row.is_some_and(|row| row.membership == Membership::Join) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn is_server_in(&self, server: &OwnedServerName, room: &RoomId) -> Result<bool> {

@@ -109,6 +109,13 @@ pub(crate) const VERSIONS: Table<String, String> = Table::new(
      another server's help",
 );
 
+/// By room: the events before the first ones here.
+pub(crate) const EARLIER: Table<String, Vec<String>> = Table::new(
+    "r.earlier",
+    "where the history of a room goes on at other servers; written when the room is joined, moved back by every piece of \
+     history that is fetched; at most one row for each room, gone when its history is whole",
+);
+
 /// Rooms the directory lists.
 pub(crate) const LISTED: Table<String, ()> =
     Table::new("r.listed", "the rooms that the directory lists; at most one row for each room");

@@ -20,11 +20,7 @@ impl Intake {
         let _turn = self.0.turns.take(origin, room).await;
         let snapshot = match self.0.rooms.snapshot(room).await {
             Ok(snapshot) if snapshot.is_local() => snapshot,
-            // Events of rooms that nobody here is in are of no use; their sender will learn of that.
-            Ok(_) | Err(RoomError::UnknownRoom(_)) => {
-                pdus.iter().for_each(|_| count("of another's room"));
-                return Ok(Outcomes::new());
-            }
+            Ok(_) | Err(RoomError::UnknownRoom(_)) => return self.outside(room, pdus).await,
             Err(error) => return Err(error.into()),
         };
         let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;

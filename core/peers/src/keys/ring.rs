@@ -122,6 +122,12 @@ impl KeyRing {
 impl Peers {
     /// The keys that are needed, as far as they can be had.
     pub(crate) async fn keys_for(&self, needs: &Needs) -> Result<Found, PeerError> {
+        self.keys_for_by(needs, None).await
+    }
+
+    /// The keys that are needed, as far as they can be had: at last from a server that may have kept them of others. Each
+    /// is believed only in a document that its own server signed, so any server may be asked.
+    pub(crate) async fn keys_for_by(&self, needs: &Needs, keeper: Option<&ServerName>) -> Result<Found, PeerError> {
         let mut found = Found::new();
         let mut unmet = Needs::new();
         for (server, wanted) in needs {
@@ -140,6 +146,10 @@ impl Peers {
         } else {
             self.ask_servers(&mut unmet, &mut found).await?;
             self.ask_notaries(&mut unmet, &mut found).await?;
+        }
+        if let Some(keeper) = keeper.filter(|_| !unmet.is_empty()) {
+            keep_storage_errors(self.ask_notary(keeper, &unmet).await)?;
+            self.look_again(&mut unmet, &mut found).await?;
         }
         Ok(found)
     }

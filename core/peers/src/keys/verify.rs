@@ -1,16 +1,16 @@
 //! The signatures of events: keys for many fetched together, then checked on all cores.
 
-use lyceum_events::{PublicKeys, Received, SignatureError, Verified, signed_with};
+use lyceum_events::{Event, PublicKeys, Received, SignatureError, Verified, parse_all, signed_with};
 use rayon::prelude::*;
 use ruma::{CanonicalJsonObject, MilliSecondsSinceUnixEpoch, ServerName, UInt, room_version_rules::RoomVersionRules};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Need,
     document::{PublicKey, is_signed, signatures},
     ring::{Found, Needs},
 };
-use crate::{PeerError, Peers, VerifyError};
+use crate::{PeerError, Peers, VerifyError, calls::RawEvent};
 
 /// Fewer events than this are checked where they are: handing them to other cores would take longer.
 const PARALLEL_FROM: usize = 8;
@@ -30,14 +30,54 @@ impl Peers {
         &self,
         events: Vec<Unverified>,
     ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
-        let found = self.keys_for(&self.needs(&events)).await?;
+        self.verify_events_by(events, None).await
+    }
+
+    async fn verify_events_by(
+        &self,
+        events: Vec<Unverified>,
+        keeper: Option<&ServerName>,
+    ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
+        let found = self.keys_for_by(&self.needs(&events), keeper).await?;
         let keys = self.keys_of(&events, &found);
         let check = move |one: Unverified| one.event.verify(&keys, &one.rules).map_err(VerifyError::from);
         if events.len() < PARALLEL_FROM {
             return Ok(events.into_iter().map(check).collect());
         }
         let checked = tokio::task::spawn_blocking(move || events.into_par_iter().map(check).collect()).await;
-        checked.map_err(|_| PeerError::Unsendable("the check of signatures was interrupted".into()))
+        checked.map_err(interrupted)
+    }
+
+    /// Reads events as another server sent them and checks who signed them: the events that are believed, in the places
+    /// of those that were sent. The sender is asked for the keys of servers that are gone.
+    pub async fn read_events(
+        &self,
+        sender: &ServerName,
+        sent: Vec<RawEvent>,
+        rules: &Arc<RoomVersionRules>,
+    ) -> Result<Vec<Option<Event>>, PeerError> {
+        let texts: Vec<Box<str>> = sent.into_iter().map(Box::from).collect();
+        let read = {
+            let rules = rules.clone();
+            tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await.map_err(interrupted)?
+        };
+        // States and auth chains overlap: each event is checked once.
+        let (mut places, mut once) = (Vec::with_capacity(read.len()), Vec::new());
+        let mut seen = HashMap::new();
+        for event in read {
+            places.push(match event {
+                Ok(event) => Some(*seen.entry(event.event().id().clone()).or_insert_with(|| {
+                    once.push(Unverified { event, rules: rules.clone() });
+                    once.len() - 1
+                })),
+                Err(error) => {
+                    tracing::debug!(%error, "another server sent something that is no event");
+                    None
+                }
+            });
+        }
+        let believed: Vec<_> = self.verify_events_by(once, Some(sender)).await?.into_iter().map(believed).collect();
+        Ok(places.into_iter().map(|place| believed[place?].clone()).collect())
     }
 
     /// Checks that a server signed an object, with a key in use now.
@@ -93,6 +133,20 @@ impl Peers {
         }
         let key = found.get(server)?.keys.get(id)?;
         Some((key.public, key.valid_until_ms))
+    }
+}
+
+fn interrupted(_: tokio::task::JoinError) -> PeerError {
+    PeerError::Unsendable("the check of signatures was interrupted".into())
+}
+
+fn believed(checked: Result<Verified, VerifyError>) -> Option<Event> {
+    match checked {
+        Ok(verified) => Some(verified.into_event()),
+        Err(error) => {
+            tracing::debug!(%error, "another server sent an event that is not believed");
+            None
+        }
     }
 }
 

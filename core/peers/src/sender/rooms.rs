@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lyceum_accounts::Accounts;
 use lyceum_rooms::{Direction, Known, RoomError, Rooms, Snapshot, typing::TypingChange};
 use lyceum_storage::{Commit, Subject};
-use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId, events::room::member::MembershipState};
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Mutex, broadcast};
@@ -93,6 +93,11 @@ impl RoomsSource {
             }
             if let Some(newcomer) = newcomer(known.event(), self.rooms.server()) {
                 self.greet(newcomer.server_name(), &snapshot, tellings);
+            }
+            if let Some((user, MembershipState::Join)) = membership(known.event())
+                && let Some(edu) = self.presence_of(user)
+            {
+                tellings.push(passing(&others, format!("presence {user}"), edu));
             }
         }
         if page.events.is_empty() && !others.is_empty() {

@@ -1,0 +1,107 @@
+//! Reading what was said before one's server came into the room.
+
+use serde_json::{Value, json};
+
+use super::{ALPHA, BETA, Two, at, joins, public};
+use crate::support::{Person, encoded};
+
+/// Pages back through the whole history: the texts, the latest first, and whether the creation was reached.
+pub(super) async fn reads_back(who: &Person, room: &str, page: usize) -> (Vec<String>, bool) {
+    let (mut texts, mut from, mut reached) = (Vec::new(), String::new(), false);
+    for _ in 0..200 {
+        let answer = who.get(&at(room, &format!("messages?dir=b&limit={page}{from}"))).await.ok();
+        let events = answer["chunk"].as_array().cloned().unwrap_or_default();
+        reached |= events.iter().any(|event| event["type"] == "m.room.create");
+        texts.extend(events.iter().filter_map(|event| event["content"]["body"].as_str().map(str::to_owned)));
+        match answer["end"].as_str() {
+            Some(end) => from = format!("&from={}", encoded(end)),
+            None => return (texts, reached),
+        }
+    }
+    panic!("history should end")
+}
+
+fn lines(count: usize) -> Vec<String> {
+    (0..count).rev().map(|n| format!("line {n}")).collect()
+}
+
+#[tokio::test]
+async fn history_from_before_the_join_is_fetched_when_asked_for() {
+    let two = Two::meet().await;
+    for version in ["1", "6", "10", "12"] {
+        let room = public(&two.ann, json!({ "room_version": version })).await;
+        for n in 0..150 {
+            two.ann.says(&room, &format!("line {n}")).await;
+        }
+        joins(&two.ben, &room, ALPHA).await;
+        assert_eq!(reads_back(&two.ben, &room, 20).await, (lines(150), true), "in version {version}");
+        // The second time nobody has to be asked.
+        two.campus.wires.cut(ALPHA, BETA);
+        assert_eq!(reads_back(&two.ben, &room, 50).await, (lines(150), true), "in version {version}");
+        two.campus.wires.heal(ALPHA, BETA);
+        two.agree(&room).await;
+    }
+}
+
+#[tokio::test]
+async fn history_is_told_only_as_far_as_it_may_be_seen() {
+    let two = Two::meet().await;
+    let visibility = json!([{
+        "type": "m.room.history_visibility", "state_key": "", "content": { "history_visibility": "joined" },
+    }]);
+    let room = public(&two.ann, json!({ "initial_state": visibility })).await;
+    two.ann.says(&room, "among ourselves").await;
+    joins(&two.ben, &room, ALPHA).await;
+    two.ann.says(&room, "welcome").await;
+    two.ben.sees(&room, "welcome").await;
+    let (texts, _) = reads_back(&two.ben, &room, 10).await;
+    assert_eq!(texts, ["welcome"]);
+}
+
+#[tokio::test]
+async fn without_the_other_server_history_ends_where_it_is_known() {
+    let two = Two::meet().await;
+    let room = public(&two.ann, json!({})).await;
+    two.ann.says(&room, "early").await;
+    joins(&two.ben, &room, ALPHA).await;
+    two.campus.wires.cut(ALPHA, BETA);
+    two.ben.says(&room, "alone").await;
+    assert_eq!(reads_back(&two.ben, &room, 10).await, (vec!["alone".to_owned()], false));
+    two.campus.wires.heal(ALPHA, BETA);
+    two.campus.clock.advance(std::time::Duration::from_secs(3600));
+    assert_eq!(reads_back(&two.ben, &room, 10).await, (vec!["alone".to_owned(), "early".to_owned()], true));
+}
+
+#[tokio::test]
+async fn an_early_event_is_found_with_what_stands_around_it() {
+    let two = Two::meet().await;
+    let room = public(&two.ann, json!({})).await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        two.campus.clock.advance(std::time::Duration::from_secs(60));
+        ids.push(two.ann.says(&room, &format!("line {n}")).await);
+    }
+    joins(&two.ben, &room, ALPHA).await;
+    let context = two.ben.get(&at(&room, &format!("context/{}?limit=4", encoded(&ids[5])))).await.ok();
+    let bodies = |list: &Value| -> Vec<String> {
+        let list = list.as_array().cloned().unwrap_or_default();
+        list.iter().map(|event| event["content"]["body"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(context["event"]["content"]["body"], "line 5");
+    assert_eq!(bodies(&context["events_before"]), ["line 4", "line 3"]);
+    assert_eq!(bodies(&context["events_after"]), ["line 6", "line 7"]);
+    two.ben.get(&at(&room, "context/$unknown")).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_date_from_before_the_join_leads_to_its_event() {
+    let two = Two::meet().await;
+    let room = public(&two.ann, json!({})).await;
+    two.campus.clock.advance(std::time::Duration::from_secs(3600));
+    let dated = two.ann.says(&room, "dated").await;
+    let when = two.ann.get(&at(&room, &format!("event/{}", encoded(&dated)))).await.ok()["origin_server_ts"].clone();
+    two.campus.clock.advance(std::time::Duration::from_secs(3600));
+    joins(&two.ben, &room, ALPHA).await;
+    let path = format!("/_matrix/client/v1/rooms/{}/timestamp_to_event?ts={when}&dir=f", encoded(&room));
+    assert_eq!(two.ben.get(&path).await.ok()["event_id"], dated.as_str());
+}
