@@ -4,6 +4,7 @@ mod backup;
 mod check_config;
 mod doctor;
 mod init;
+mod institution;
 mod order;
 mod rotate_key;
 mod say;
@@ -42,6 +43,30 @@ enum Command {
     /// Make and change accounts.
     #[command(subcommand)]
     User(user::User),
+    /// Give people roles.
+    #[command(subcommand)]
+    Person(institution::Person),
+    /// Make and change units: departments, courses, classes.
+    #[command(subcommand)]
+    Unit(institution::Unit),
+    /// Enrol people in units.
+    #[command(subcommand)]
+    Enrol(institution::Enrol),
+    /// Let units sit exams.
+    #[command(subcommand)]
+    Exam(institution::Exam),
+    /// Let people say nothing more, somewhere or everywhere.
+    #[command(subcommand)]
+    Block(institution::Block),
+    /// Fill a trial server with a made-up college: 3 departments, 12 courses, 40 staff, 1,200 students.
+    SampleCollege {
+        /// What it is made of: the same seed makes the same college.
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+    },
+    /// Verify and export the chain of privileged acts.
+    #[command(subcommand)]
+    Audit(institution::Audit),
     /// See how it stands with other servers.
     #[command(subcommand)]
     Federation(Federation),
@@ -90,6 +115,13 @@ pub fn main() -> ExitCode {
         Command::Backup { directory } => backup::back_up(line.config.as_deref(), &directory),
         Command::Restore { directory } => backup::restore(line.config.as_deref(), directory),
         Command::User(user) => user::run(line.config.as_deref(), user),
+        Command::Person(person) => institution::person(line.config.as_deref(), person),
+        Command::Unit(unit) => institution::unit(line.config.as_deref(), unit),
+        Command::Enrol(enrol) => institution::enrol(line.config.as_deref(), enrol),
+        Command::Exam(exam) => institution::exam(line.config.as_deref(), exam),
+        Command::Block(block) => institution::block(line.config.as_deref(), block),
+        Command::SampleCollege { seed } => institution::sample(line.config.as_deref(), seed),
+        Command::Audit(audit) => institution::audit(line.config.as_deref(), audit),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,6 +72,9 @@ pub struct Config {
     /// Full-text search.
     #[serde(default)]
     pub search: lyceum_search::SearchConfig,
+    /// Roles, units, campus rules.
+    #[serde(default)]
+    pub institution: lyceum_institution::InstitutionConfig,
     /// Application services.
     #[serde(default)]
     pub appservices: Appservices,
@@ -204,6 +207,12 @@ impl Config {
             },
             ..lyceum_rooms::RoomsConfig::default()
         }
+    }
+
+    /// The institution's settings with their defaults.
+    pub fn institution(&self) -> lyceum_institution::Settings {
+        // What is wrong with them was told when they were read.
+        lyceum_institution::Settings::of(&self.institution).unwrap_or_default()
     }
 
     /// What is wrong with the world around the configuration: files, directories.

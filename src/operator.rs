@@ -8,12 +8,17 @@ pub(crate) mod socket;
 
 mod check;
 mod federation;
+pub(crate) mod institution;
+mod restraints;
+mod sample;
 mod search;
+mod table;
 mod users;
 
 use std::path::PathBuf;
 
 use lyceum_accounts::Accounts;
+use lyceum_institution::Institution;
 use lyceum_peers::Peers;
 use lyceum_peers::sender::Sender;
 use lyceum_rooms::Rooms;
@@ -44,6 +49,8 @@ pub(crate) enum Order {
     SearchRebuild,
     /// Look through everything that is stored.
     Check,
+    /// Something about the institution.
+    Institution(institution::InstitutionOrder),
     /// Make a backup in this directory.
     Backup { directory: PathBuf },
 }
@@ -55,6 +62,7 @@ pub struct Operator {
     pub(crate) accounts: Accounts,
     pub(crate) rooms: Rooms,
     pub(crate) search: Search,
+    pub(crate) institution: Institution,
     pub(crate) peers: Peers,
     /// Only while the server runs and federates.
     pub(crate) sender: Option<Sender>,
@@ -87,6 +95,7 @@ impl Operator {
             Order::FederationStatus => self.federation_status(report),
             Order::FederationRetry { server } => self.federation_retry(&server, report),
             Order::SearchRebuild => self.rebuild_search(report).await,
+            Order::Institution(order) => self.institution(order, report).await,
             Order::Check => self.check(report).await,
             Order::UserList => self.list(report).await,
         }

@@ -12,15 +12,17 @@ use lyceum_accounts::{Accounts, Entropy};
 use lyceum_client_api::{RemoteMemory, ServedRooms};
 use lyceum_events::{Clock, ServerKey, SystemClock};
 use lyceum_federation::Intake;
+use lyceum_institution::{Institution, InstitutionParts};
 use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
 use lyceum_push::{Push, PushParts};
-use lyceum_rooms::{Checked, Lenient, Rooms, RoomsParts, Unreads};
+use lyceum_rooms::{CampusRules, Checked, Judge, Lenient, Rooms, RoomsParts, Unreads};
 use lyceum_search::{Search, SearchParts};
 use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, NoAppservices, Routes, SessionAuthenticator, WebState};
+use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use ruma::RoomVersionId;
@@ -73,6 +75,9 @@ pub struct Server {
     store: Store,
     accounts: Accounts,
     rooms: Rooms,
+    institution: Institution,
+    /// `None` where no campus rules are in force.
+    campus_rooms: Option<CampusRooms>,
     sync: Sync,
     search: Search,
     peers: Peers,
@@ -93,12 +98,20 @@ impl Server {
         let entropy = Entropy::from_seed(seeds.next());
         let accounts = Accounts::open(name, store.clone(), clock.clone(), entropy, config.accounts())?;
 
+        let institution = Institution::open(InstitutionParts {
+            store: store.clone(),
+            key: key.clone(),
+            clock: clock.clone(),
+            settings: config.institution(),
+        })
+        .await?;
+
         let rooms = Rooms::new(RoomsParts {
             store: store.clone(),
             key: key.clone(),
             clock: clock.clone(),
             chance: StdRng::from_seed(seeds.next()),
-            judge: Arc::new(Lenient),
+            judge: rules(&institution),
             people: Arc::new(accounts.clone()),
             config: config.rooms(),
         });
@@ -145,6 +158,15 @@ impl Server {
         })
         .await?;
 
+        let campus_rooms = institution.is_enabled().then(|| {
+            CampusRooms::new(CampusRoomsParts {
+                store: store.clone(),
+                accounts: accounts.clone(),
+                rooms: rooms.clone(),
+                institution: institution.clone(),
+                clock: clock.clone(),
+            })
+        });
         let people = SessionAuthenticator::new(accounts.clone(), Arc::new(NoAppservices));
         let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());
         let federation = lyceum_federation::Api {
@@ -161,6 +183,7 @@ impl Server {
             accounts: accounts.clone(),
             media,
             rooms: rooms.clone(),
+            institution: institution.clone(),
             sync: sync.clone(),
             search: search.clone(),
             peers: peers.clone(),
@@ -177,6 +200,8 @@ impl Server {
             store,
             accounts,
             rooms,
+            institution,
+            campus_rooms,
             sync,
             search,
             peers,
@@ -196,6 +221,7 @@ impl Server {
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
             search: self.search.clone(),
+            institution: self.institution.clone(),
             peers: self.peers.clone(),
             sender: self.sender().cloned(),
             data_dir: self.data_dir.clone(),
@@ -220,6 +246,16 @@ impl Server {
     /// Looking for words.
     pub fn search(&self) -> &Search {
         &self.search
+    }
+
+    /// Roles, units, campus rules.
+    pub fn institution(&self) -> &Institution {
+        &self.institution
+    }
+
+    /// Who keeps the institution's rooms, if there is one.
+    pub fn campus_rooms(&self) -> Option<&CampusRooms> {
+        self.campus_rooms.as_ref()
     }
 
     /// Other servers.
@@ -266,6 +302,14 @@ impl Server {
             Api::Admin => Routes::new(),
         });
         doors.fold(Routes::new(), Routes::join)
+    }
+}
+
+/// The campus rules, if any are in force.
+fn rules(institution: &Institution) -> Arc<dyn Judge> {
+    match institution.is_enabled() {
+        true => Arc::new(CampusRules::of(institution.clone())),
+        false => Arc::new(Lenient),
     }
 }
 

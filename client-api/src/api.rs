@@ -3,6 +3,7 @@
 use axum::extract::FromRef;
 use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
+use lyceum_institution::{EncryptionAdvice, Institution};
 use lyceum_media::Media;
 use lyceum_peers::Peers;
 use lyceum_push::Push;
@@ -29,6 +30,8 @@ pub struct Api {
     pub media: Media,
     /// Rooms and what is said in them.
     pub rooms: Rooms,
+    /// Campus rules.
+    pub institution: Institution,
     /// What clients have not seen yet.
     pub sync: Sync,
     /// Looking for words.
@@ -76,6 +79,7 @@ handles! {
     accounts: Accounts,
     media: Media,
     rooms: Rooms,
+    institution: Institution,
     sync: Sync,
     search: Search,
     peers: Peers,
@@ -85,6 +89,12 @@ handles! {
     well_known: WellKnownConfig,
     calls: Arc<CallsConfig>,
     user_directory: UserDirectoryConfig,
+}
+
+impl FromRef<Api> for Option<EncryptionAdvice> {
+    fn from_ref(api: &Api) -> Self {
+        api.institution.encryption_advice()
+    }
 }
 
 impl FromRef<Api> for Remote {

@@ -2,7 +2,7 @@
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#published-room-directory)).
 
 use axum::extract::State;
-use lyceum_rooms::{DirectoryPage, DirectoryQuery, Rooms, SpacePart, SpaceRoom};
+use lyceum_rooms::{Asker, DirectoryPage, DirectoryQuery, Rooms, SpacePart, SpaceRoom};
 use lyceum_web::{Answer, ApiError, FromServer, RawJson, Ruma};
 use ruma::{
     UInt,
@@ -51,7 +51,7 @@ async fn look_through(
     }
     // Spec: "Defaults to 0 (no limit)."
     let limit = limit.filter(|limit| *limit > UInt::MIN);
-    Ok(rooms.directory(&DirectoryQuery::of(filter, since.as_deref(), limit)?).await?)
+    Ok(rooms.directory(Asker::Anybody, &DirectoryQuery::of(filter, since.as_deref(), limit)?).await?)
 }
 
 fn total(page: &DirectoryPage) -> UInt {

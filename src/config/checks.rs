@@ -38,6 +38,10 @@ pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     listeners(config, &mut found);
     well_known(config, &mut found);
     calls(config, &mut found);
+    if let Err(wrong) = lyceum_institution::Settings::of(&config.institution) {
+        let place = |(path, text): (String, String)| Finding::new(&format!("institution.{path}"), text);
+        found.extend(wrong.into_iter().map(place));
+    }
     let version = &config.rooms.default_version;
     if version.rules().is_none() || matches!(version, RoomVersionId::_Custom(_)) {
         let text =

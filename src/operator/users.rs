@@ -95,7 +95,7 @@ impl Operator {
     }
 
     /// `ada`, `@ada:campus.example` or `ada:campus.example` as a user id of this server.
-    fn user_id(&self, name: &str) -> anyhow::Result<OwnedUserId> {
+    pub(super) fn user_id(&self, name: &str) -> anyhow::Result<OwnedUserId> {
         let server = self.accounts.server_name();
         let bare = name.strip_prefix('@').unwrap_or(name);
         let (localpart, other) = bare.split_once(':').map_or((bare, None), |(local, server)| (local, Some(server)));

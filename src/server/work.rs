@@ -25,6 +25,8 @@ pub(super) struct Work {
     upkeep: JoinHandle<()>,
     delays: JoinHandle<()>,
     search: JoinHandle<()>,
+    /// `None` where no campus rules are in force.
+    campus_rooms: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -39,18 +41,20 @@ impl Server {
         let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
+        let campus_rooms = self.campus_rooms.clone().map(|keeper| tokio::spawn(keeper.run()));
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
-        self.work = Some(Work { sender, notifier, upkeep, delays, search });
+        self.work = Some(Work { sender, notifier, upkeep, delays, search, campus_rooms });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, upkeep, delays, search }) = self.work.take() else { return };
+        let Some(Work { sender, notifier, upkeep, delays, search, campus_rooms }) = self.work.take() else { return };
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
+        campus_rooms.iter().for_each(JoinHandle::abort);
         search.abort();
         notifier.stop().await;
         if let Some(sender) = sender {
@@ -60,9 +64,10 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, upkeep, delays, search }) = &self.work else { return };
+        let Some(Work { sender, notifier, upkeep, delays, search, campus_rooms }) = &self.work else { return };
         upkeep.abort();
         delays.abort();
+        campus_rooms.iter().for_each(JoinHandle::abort);
         search.abort();
         notifier.crash();
         if let Some(sender) = sender {

@@ -9,6 +9,7 @@ mod configuration;
 mod delayed;
 mod discovery;
 mod federation;
+mod institution;
 mod media;
 mod messaging;
 mod older_sync;

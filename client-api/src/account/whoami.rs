@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_institution::Institution;
 use lyceum_web::{Authed, RawJson};
 use ruma::api::client::{account::whoami, discovery::get_capabilities};
 use serde_json::{Map, Value, json};
@@ -22,13 +23,14 @@ pub(crate) async fn whoami(request: Authed<whoami::v3::Request>) -> Raw {
 pub(crate) async fn get_capabilities(
     State(accounts): State<Accounts>,
     State(rooms): State<ServedRooms>,
+    State(institution): State<Institution>,
     request: Authed<get_capabilities::v3::Request>,
 ) -> Raw {
     let has_password = accounts.has_password(&request.session.user_id).await?;
     let available: Map<String, Value> =
         rooms.versions.iter().map(|version| (version.to_string(), "stable".into())).collect();
     let yes = json!({ "enabled": true });
-    RawJson::of(&json!({ "capabilities": {
+    let mut capabilities = json!({
         "m.change_password": { "enabled": has_password },
         "m.room_versions": { "default": rooms.default, "available": available },
         "m.set_displayname": yes,
@@ -40,5 +42,14 @@ pub(crate) async fn get_capabilities(
         "m.forget_forced_upon_leave": { "enabled": false },
         "m.account_moderation": { "suspend": request.session.admin, "lock": request.session.admin },
         "uk.timedout.msc4323": { "suspend": request.session.admin, "lock": request.session.admin },
-    }}))
+    });
+    if let Some(standing) = institution.standing(&request.session.user_id).await? {
+        capabilities["org.lyceum.campus"] = json!({
+            "role": standing.role,
+            "blocked": standing.is_blocked,
+            "default_kind": institution.settings().default_kind,
+            "may_make": standing.may_make,
+        });
+    }
+    RawJson::of(&json!({ "capabilities": capabilities }))
 }

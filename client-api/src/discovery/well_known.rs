@@ -1,6 +1,7 @@
 //! `/.well-known/matrix/…`: where clients and servers find this server, and whom to ask for help.
 
 use axum::extract::State;
+use lyceum_institution::EncryptionAdvice;
 use lyceum_web::{Answer, ApiError, Public, RawJson, Ruma};
 use ruma::{
     OwnedServerName, ServerName,
@@ -26,12 +27,17 @@ use crate::{
 pub(crate) async fn discover_homeserver(
     State(well_known): State<WellKnownConfig>,
     State(calls): State<Arc<CallsConfig>>,
+    State(advice): State<Option<EncryptionAdvice>>,
     _: Public<discover_homeserver::Request>,
 ) -> Raw {
     let base_url = well_known.client_base_url.ok_or_else(|| ApiError::not_found("No client address is configured"))?;
     let mut answer = json!({ "m.homeserver": { "base_url": base_url.as_str().trim_end_matches('/') } });
     if !calls.livekit_service_urls.is_empty() {
         answer["org.matrix.msc4143.rtc_foci"] = livekit(&calls).into();
+    }
+    if let Some(advice) = advice {
+        // Documented by Element: what its buttons offer.
+        answer["io.element.e2ee"] = json!({ "default": advice.by_default, "force_disable": advice.is_forbidden });
     }
     RawJson::of(&answer)
 }
@@ -79,7 +85,9 @@ mod tests {
             livekit_service_urls: vec!["https://livekit.campus.example/".parse().expect("a URL")],
             ..CallsConfig::default()
         });
-        let client = discover_homeserver(State(configured()), State(calls), asked).await.expect("configured");
+        let advice = Some(EncryptionAdvice { by_default: false, is_forbidden: false });
+        let client =
+            discover_homeserver(State(configured()), State(calls), State(advice), asked).await.expect("configured");
         let client: serde_json::Value = serde_json::from_slice(&client.0).expect("JSON");
         let foci = json!([{ "type": "livekit", "livekit_service_url": "https://livekit.campus.example" }]);
         assert_eq!(
@@ -87,6 +95,7 @@ mod tests {
             json!({
                 "m.homeserver": { "base_url": "https://matrix.campus.example" },
                 "org.matrix.msc4143.rtc_foci": foci,
+                "io.element.e2ee": { "default": false, "force_disable": false },
             })
         );
         let asked = Public { body: discover_homeserver_for_servers::Request::new() };
@@ -100,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_configured_is_nothing_there() {
         let asked = Public { body: discover_homeserver::Request::new() };
-        let refused = discover_homeserver(State(WellKnownConfig::default()), State(Arc::default()), asked)
+        let refused = discover_homeserver(State(WellKnownConfig::default()), State(Arc::default()), State(None), asked)
             .await
             .expect_err("nothing to say");
         assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (404, Some("M_NOT_FOUND")));

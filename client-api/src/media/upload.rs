@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use http::{HeaderMap, header};
+use lyceum_institution::Institution;
 use lyceum_media::{Described, Media, MediaError};
 use lyceum_web::{ApiError, AuthedRaw, AuthedStream, RawJson, body};
 use ruma::OwnedServerName;
@@ -24,8 +25,10 @@ impl Named {
 
 pub(crate) async fn create_content(
     State(media): State<Media>,
+    State(institution): State<Institution>,
     AuthedStream { session, query, headers, body, .. }: AuthedStream<(), Named>,
 ) -> Raw {
+    institution.check_upload(&session.user_id).await?;
     let arriving = body::stream(&headers, body, bytes_max(&media))?;
     let id = media.upload::<ApiError>(&session.user_id, query.described(&headers), arriving).await?;
     RawJson::of(&json!({ "content_uri": uri(&media, &id) }))
@@ -38,11 +41,13 @@ pub(crate) async fn create_mxc_uri(State(media): State<Media>, AuthedRaw { sessi
 
 pub(crate) async fn create_content_async(
     State(media): State<Media>,
+    State(institution): State<Institution>,
     AuthedStream { session, path: (server, id), query, headers, body }: AuthedStream<(OwnedServerName, String), Named>,
 ) -> Raw {
     if !media.is_own(&server) {
         return Err(MediaError::NotFound.into());
     }
+    institution.check_upload(&session.user_id).await?;
     let arriving = body::stream(&headers, body, bytes_max(&media))?;
     media.upload_to::<ApiError>(&session.user_id, &id, query.described(&headers), arriving).await?;
     empty()

@@ -1,7 +1,7 @@
 //! The room directory: looking through it, and what it lists.
 
 use axum::extract::State;
-use lyceum_rooms::{DirectoryPage, DirectoryQuery, Rooms};
+use lyceum_rooms::{Asker, DirectoryPage, DirectoryQuery, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Public, Ruma};
 use ruma::{
     OwnedServerName, UInt,
@@ -22,7 +22,7 @@ pub(crate) async fn get_public_rooms(
 ) -> Answer<get_public_rooms::v3::Response> {
     let mut all = get_public_rooms_filtered::v3::Request::new();
     (all.limit, all.since, all.server) = (body.limit, body.since, body.server);
-    let found = look_through(&rooms, &remote, all).await?;
+    let found = look_through(&rooms, &remote, Asker::Anybody, all).await?;
     let mut answer = get_public_rooms::v3::Response::new(found.chunk);
     (answer.next_batch, answer.prev_batch) = (found.next_batch, found.prev_batch);
     answer.total_room_count_estimate = found.total_room_count_estimate;
@@ -33,14 +33,15 @@ pub(crate) async fn get_public_rooms(
 pub(crate) async fn get_public_rooms_filtered(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
-    Authed { body, .. }: Authed<get_public_rooms_filtered::v3::Request>,
+    Authed { session, body }: Authed<get_public_rooms_filtered::v3::Request>,
 ) -> Answer<get_public_rooms_filtered::v3::Response> {
-    Ok(Ruma(look_through(&rooms, &remote, body).await?))
+    Ok(Ruma(look_through(&rooms, &remote, Asker::Person(&session.user_id), body).await?))
 }
 
 async fn look_through(
     rooms: &Rooms,
     remote: &Remote,
+    asker: Asker<'_>,
     asked: get_public_rooms_filtered::v3::Request,
 ) -> Result<get_public_rooms_filtered::v3::Response, ApiError> {
     if let Some(server) = elsewhere(asked.server.as_ref(), rooms) {
@@ -50,7 +51,7 @@ async fn look_through(
         return Ok(get_public_rooms_filtered::v3::Response::new());
     }
     let query = DirectoryQuery::of(&asked.filter, asked.since.as_deref(), asked.limit)?;
-    Ok(answer(&rooms.directory(&query).await?))
+    Ok(answer(&rooms.directory(asker, &query).await?))
 }
 
 fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {

@@ -83,6 +83,7 @@ impl Rooms {
             None => writing.snapshot().state().clone(),
         };
         let judged = writing.judge_received(event, &auth, (&before.state, &now)).await?;
+        let judged = writing.ask_judge_of_received(event, judged).await?;
         if here.is_some() {
             writing.leave_outliers(event.id());
         }
@@ -174,6 +175,22 @@ impl Writing {
             Ok(()) => Acceptance::Accepted,
             Err(_) => Acceptance::SoftFailed,
         })
+    }
+
+    /// Asks the campus rules about an event that the room's own rules permit. It stays in the graph, since other servers
+    /// build on it, but nobody here is shown it.
+    async fn ask_judge_of_received(&self, event: &Event, judged: Acceptance) -> Result<Acceptance> {
+        if judged != Acceptance::Accepted || self.rooms.is_local(event.sender()) {
+            return Ok(judged);
+        }
+        match self.rooms.judge_event(self.snapshot(), event).await {
+            Ok(()) => Ok(judged),
+            Err(RoomError::Refused { rule, .. }) => {
+                tracing::info!(event = %event.id(), room = %event.room(), rule, "a campus rule refuses this event");
+                Ok(Acceptance::SoftFailed)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives an accepted event its place, and the room the state that follows.

@@ -10,7 +10,7 @@ use ruma::{
 use std::collections::HashSet;
 
 use crate::{
-    Act, CreateFacts, MemberProfile, Membership, Result, RoomError, Rooms, Sender,
+    Act, MemberProfile, Membership, Result, RoomError, Rooms, Sender,
     create_levels::power_levels,
     membership_acts::member_content,
     write::{WRITE_TRIES, Writing, bad},
@@ -63,6 +63,12 @@ pub struct InitialState {
 }
 
 impl InitialState {
+    /// State with this content; an empty one if the JSON is no object.
+    pub fn of(kind: &str, state_key: &str, content: serde_json::Value) -> Self {
+        let content = serde_json::from_value(content).unwrap_or_default();
+        Self { kind: kind.into(), state_key: state_key.to_owned(), content }
+    }
+
     fn draft(&self) -> Draft {
         Draft::state(self.kind.to_string(), self.state_key.clone(), self.content.clone())
     }
@@ -116,6 +122,9 @@ impl Default for NewRoom {
     }
 }
 
+/// What is added to a new room's batch.
+pub(crate) type Note<'a> = dyn Fn(&RoomId, &mut lyceum_storage::Batch) + Sync + 'a;
+
 /// A room that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
@@ -128,15 +137,24 @@ pub struct Created {
 impl Rooms {
     /// Makes a room.
     pub async fn create(&self, creator: &UserId, new: NewRoom) -> Result<Created> {
+        self.create_with(creator, new, &|_, _| {}).await
+    }
+
+    /// Makes a room, and adds to its batch.
+    pub(crate) async fn create_with(&self, creator: &UserId, new: NewRoom, note: &Note<'_>) -> Result<Created> {
+        let new = match self.0.judge.shape(creator, new).await {
+            Ok(new) => new,
+            Err(verdict) => return Err(verdict.into_result().err().unwrap_or(RoomError::Busy)),
+        };
         let version = new.version.clone().unwrap_or_else(|| self.0.config.default_version.clone());
         let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         check_request(&new)?;
-        self.judge(creator, &Act::Create { request: &create_facts(&new) }).await?;
+        self.judge(creator, &Act::Create { new: &new }).await?;
         if let Some(alias) = &new.alias {
             self.check_alias_is_free(alias).await?;
         }
         for tries in 1.. {
-            match self.try_create(creator, &new, &version, &rules).await {
+            match self.try_create(creator, &new, (&version, &rules), note).await {
                 Err(RoomError::Busy) if tries < WRITE_TRIES => {}
                 done => return done,
             }
@@ -148,8 +166,8 @@ impl Rooms {
         &self,
         creator: &UserId,
         new: &NewRoom,
-        version: &RoomVersionId,
-        rules: &RoomVersionRules,
+        (version, rules): (&RoomVersionId, &RoomVersionRules),
+        note: &Note<'_>,
     ) -> Result<Created> {
         let mut writing = self.begin(creator, create_content(creator, new, version, rules)?, version, rules).await?;
         let room_id = writing.room.id.clone();
@@ -177,6 +195,7 @@ impl Rooms {
         if new.is_listed {
             writing.list();
         }
+        note(&room_id, writing.batch());
         writing.queue().durable().await?;
         Ok(Created { room_id, remote_invites: remote })
     }
@@ -221,21 +240,6 @@ fn check_request(new: &NewRoom) -> Result<()> {
         return Err(RoomError::Limit(format!("a room cannot begin with more than {INITIAL_STATE_MAX} state events")));
     }
     Ok(())
-}
-
-fn create_facts(new: &NewRoom) -> CreateFacts {
-    let encryption = new.initial_state.iter().find(|state| state.kind == StateEventType::RoomEncryption);
-    let text =
-        |content: &CanonicalJsonObject, name: &str| content.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-    CreateFacts {
-        invitees: new.invite.clone(),
-        is_direct: new.is_direct,
-        room_type: text(&new.creation_content, "type"),
-        is_listed: new.is_listed,
-        preset: Some(new.preset.as_str().to_owned()),
-        encryption: encryption.and_then(|state| text(&state.content, "algorithm")),
-        creation_content: new.creation_content.clone(),
-    }
 }
 
 /// The content of the create event.

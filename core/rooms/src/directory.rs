@@ -7,7 +7,7 @@ use ruma::{
 };
 
 use crate::{
-    Result, RoomError, Rooms,
+    Asker, Result, RoomError, Rooms,
     tables::{HEADS, LISTED},
 };
 
@@ -106,12 +106,14 @@ impl Rooms {
     }
 
     /// A page of the directory.
-    pub async fn directory(&self, query: &DirectoryQuery) -> Result<DirectoryPage> {
+    pub async fn directory(&self, asker: Asker<'_>, query: &DirectoryQuery) -> Result<DirectoryPage> {
         let mut found = Vec::new();
         for (room, ()) in self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await? {
             let Ok(room) = OwnedRoomId::try_from(room) else { continue };
             match self.snapshot(&room).await {
-                Ok(snapshot) if snapshot.joined_count() > 0 => found.push(snapshot.summary()),
+                Ok(snapshot) if snapshot.joined_count() > 0 && self.0.judge.shows(asker, &snapshot).await => {
+                    found.push(snapshot.summary());
+                }
                 Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
                 Err(error) => return Err(error),
             }

@@ -43,10 +43,16 @@ impl Rooms {
                 if !self.server_allowed(event.room(), origin).await? {
                     return Err(RoomError::forbidden("the room's server ACL keeps your server out"));
                 }
-                self.judge(event.sender(), &Act::Invite { room: &snapshot, invitee }).await?;
+                self.judge(event.sender(), &Act::Invite { room: Some(&snapshot), invitee }).await?;
                 return Ok(signed);
             }
-            Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
+            Ok(snapshot) => {
+                let act = Act::Invite { room: Some(&snapshot), invitee: invitee.clone() };
+                self.judge(event.sender(), &act).await?;
+            }
+            Err(RoomError::UnknownRoom(_)) => {
+                self.judge(event.sender(), &Act::Invite { room: None, invitee: invitee.clone() }).await?;
+            }
             Err(error) => return Err(error),
         }
         self.remember_outside(&invitee, &signed, stripped).await?;

@@ -28,6 +28,8 @@ pub struct Facts {
     pub federate: bool,
     /// Its type, such as `m.space`.
     pub room_type: Option<String>,
+    /// Its kind and unit, as whoever made it says.
+    pub campus: CampusMarks,
     /// The room it continues.
     pub predecessor: Option<OwnedRoomId>,
     /// The room that continues it.
@@ -60,6 +62,17 @@ impl Default for Facts {
     fn default() -> Self {
         Self::of(&BTreeMap::new(), &RoomVersionRules::V12)
     }
+}
+
+/// What the create event of a campus's room says of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct CampusMarks {
+    /// The name of its kind.
+    #[serde(rename = "org.lyceum.kind")]
+    pub kind: Option<String>,
+    /// The code of its unit.
+    #[serde(rename = "org.lyceum.unit")]
+    pub unit: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -105,6 +118,7 @@ impl Facts {
             creators,
             federate: create.as_ref().is_none_or(|create| create.federate().unwrap_or(true)),
             room_type: create_content.room_type,
+            campus: read(kept, &StateEventType::RoomCreate).unwrap_or_default(),
             predecessor: create_content.predecessor.map(|room| room.room_id),
             successor: text(StateEventType::RoomTombstone, "replacement_room").and_then(|id| id.try_into().ok()),
             join_rule: read(kept, &StateEventType::RoomJoinRules).unwrap_or(JoinRule::Invite),

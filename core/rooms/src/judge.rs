@@ -1,21 +1,25 @@
 //! Where campus rules are asked: before an act of a room happens. The rules themselves live elsewhere.
 
-use ruma::{OwnedRoomId, OwnedUserId};
+use lyceum_events::Event;
+use ruma::{CanonicalJsonObject, OwnedRoomId, OwnedUserId, UserId};
 
-use crate::Snapshot;
+use crate::{
+    Asker, Membership, NewRoom, Result, RoomError, Rooms, Snapshot,
+    write::{membership_of, target_of},
+};
 
 /// What somebody is about to do.
 #[derive(Debug, Clone)]
 pub enum Act<'a> {
     /// Make a room and ask these people in.
     Create {
-        /// The preset, room type, visibility and so on, as the client sent them.
-        request: &'a CreateFacts,
+        /// The room as it will be.
+        new: &'a NewRoom,
     },
     /// Ask somebody into a room.
     Invite {
-        /// The room.
-        room: &'a Snapshot,
+        /// The room, if this server knows it already.
+        room: Option<&'a Snapshot>,
         /// Who is asked in.
         invitee: OwnedUserId,
     },
@@ -46,25 +50,6 @@ pub enum Act<'a> {
     },
 }
 
-/// What is asked of a new room, as far as rules look at it.
-#[derive(Debug, Clone, Default)]
-pub struct CreateFacts {
-    /// Who is asked in from the start.
-    pub invitees: Vec<OwnedUserId>,
-    /// Whether it is a direct chat.
-    pub is_direct: bool,
-    /// Its type, such as `m.space`.
-    pub room_type: Option<String>,
-    /// Whether it is to be listed in the directory.
-    pub is_listed: bool,
-    /// The preset by name.
-    pub preset: Option<String>,
-    /// The algorithm of an `m.room.encryption` among the first state.
-    pub encryption: Option<String>,
-    /// What the client put into the create event, as JSON: the campus room kind may stand there.
-    pub creation_content: ruma::CanonicalJsonObject,
-}
-
 /// What the rules say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -88,7 +73,17 @@ pub enum Verdict {
 #[async_trait::async_trait]
 pub trait Judge: Send + Sync + 'static {
     /// Whether `who` may do this.
-    async fn judge(&self, who: &ruma::UserId, act: &Act<'_>) -> Verdict;
+    async fn judge(&self, who: &UserId, act: &Act<'_>) -> Verdict;
+
+    /// A room that somebody wants to make, as the rules want such rooms to be.
+    async fn shape(&self, _creator: &UserId, new: NewRoom) -> Result<NewRoom, Verdict> {
+        Ok(new)
+    }
+
+    /// Whether somebody may learn of a room that they could look at otherwise.
+    async fn shows(&self, _asker: Asker<'_>, _room: &Snapshot) -> bool {
+        true
+    }
 }
 
 /// No rules: everything is allowed that Matrix allows.
@@ -97,7 +92,43 @@ pub struct Lenient;
 
 #[async_trait::async_trait]
 impl Judge for Lenient {
-    async fn judge(&self, _: &ruma::UserId, _: &Act<'_>) -> Verdict {
+    async fn judge(&self, _: &UserId, _: &Act<'_>) -> Verdict {
         Verdict::Allow
+    }
+}
+
+impl Verdict {
+    /// As an answer.
+    pub(crate) fn into_result(self) -> Result<()> {
+        match self {
+            Self::Allow => Ok(()),
+            Self::Deny { rule, reason } => Err(RoomError::Refused { rule, reason }),
+            Self::Hold { rule } => Err(RoomError::Held(rule)),
+        }
+    }
+}
+
+impl Rooms {
+    /// Asks the campus rules.
+    pub(crate) async fn judge(&self, who: &UserId, act: &Act<'_>) -> Result<()> {
+        self.0.judge.judge(who, act).await.into_result()
+    }
+
+    /// Asks the campus rules about an event of another server, which that server cannot be trusted to have asked.
+    pub(crate) async fn judge_event(&self, room: &Snapshot, event: &Event) -> Result<()> {
+        let sender = event.sender();
+        if let Some(target) = target_of(event) {
+            let room_id = event.room().to_owned();
+            let act = match membership_of(event) {
+                Membership::Invite => Act::Invite { room: Some(room), invitee: target },
+                Membership::Join if !room.is_joined(sender) => Act::Join { room: Some(room), room_id },
+                Membership::Knock => Act::Knock { room: Some(room), room_id },
+                _ => return Ok(()),
+            };
+            return self.judge(sender, &act).await;
+        }
+        let content: CanonicalJsonObject = event.content_as().unwrap_or_default();
+        let kind = event.kind().to_string();
+        self.judge(sender, &Act::Send { room, kind: &kind, state_key: event.state_key(), content: &content }).await
     }
 }

@@ -60,6 +60,14 @@ impl Rooms {
         if membership != Membership::Leave && !versions.contains(snapshot.version()) {
             return Err(RoomError::IncompatibleVersion(snapshot.version().to_string()));
         }
+        let (known, room_id) = (Some(&*snapshot), room.to_owned());
+        match membership {
+            Membership::Join if !snapshot.is_joined(user) => {
+                self.judge(user, &Act::Join { room: known, room_id }).await?;
+            }
+            Membership::Knock => self.judge(user, &Act::Knock { room: known, room_id }).await?,
+            _ => {}
+        }
         let mut content = member_content(membership, &MemberProfile::default());
         if membership == Membership::Join {
             match self.authorising_user(&snapshot, user).await? {

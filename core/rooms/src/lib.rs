@@ -29,6 +29,7 @@ mod client_form;
 mod known;
 mod relation;
 
+mod campus;
 mod forks;
 mod judge;
 mod people;
@@ -41,6 +42,7 @@ mod write;
 
 mod accept;
 mod aliases;
+mod arrange;
 mod borrow;
 mod create;
 mod create_levels;
@@ -76,7 +78,9 @@ pub mod receipts;
 pub mod typing;
 
 pub use accept::Acceptance;
+pub use arrange::Arrangement;
 pub use borrow::Borrowed;
+pub use campus::{CampusRules, KIND_FIELD, UNIT_FIELD};
 pub use check::{Checked, KeptKeys};
 pub use client_form::{Looker, Unsigned, stripped_form};
 pub use create::{Created, InitialState, NewRoom, Preset};
@@ -84,11 +88,11 @@ pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery};
 pub use earlier::GivenStates;
 pub use error::{Result, RoomError};
-pub use facts::Facts;
+pub use facts::{CampusMarks, Facts};
 pub use hierarchy::{Outside, OutsideRoom, SpacePage, SpacePart, SpaceRoom, Walk};
 pub use history::Around;
 pub use import::{Imported, RemoteJoin};
-pub use judge::{Act, CreateFacts, Judge, Lenient, Verdict};
+pub use judge::{Act, Judge, Lenient, Verdict};
 pub use known::Known;
 pub use lend::{Invitation, JoinedState, Template};
 pub use members::{Members, MembershipRow};
@@ -110,6 +114,8 @@ pub use unread::{Unread, UnreadCounts, UnreadError, Unreads};
 pub use visibility::Visibility;
 pub use write::{Sender, Transaction};
 
+#[cfg(test)]
+mod campus_tests;
 #[cfg(test)]
 mod federation_tests;
 #[cfg(test)]

@@ -8,11 +8,12 @@ use ruma::{
 };
 
 use crate::{
-    MemberProfile, Membership, Result, RoomError, Rooms, Sender, Snapshot,
+    Act, MemberProfile, Membership, Result, RoomError, Rooms, Sender, Snapshot,
     send::unknown_is_forbidden,
     tables::MEMBERSHIPS,
     write::{WRITE_TRIES, Writing},
 };
+use std::sync::Arc;
 
 /// What came of an act that another server may have to take part in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +71,22 @@ impl Rooms {
             match self.try_join(joining, room).await {
                 Err(RoomError::Busy) if tries < WRITE_TRIES => {}
                 Err(RoomError::UnknownRoom(_)) => break,
+                Ok(Outcome::ByAnotherServer) => break,
                 done => return done,
             }
         }
+        let known = self.known_room(room).await?;
+        self.judge(joining.user, &Act::Join { room: known.as_deref(), room_id: room.to_owned() }).await?;
         Ok(Outcome::ByAnotherServer)
+    }
+
+    /// A room, if this server knows it.
+    async fn known_room(&self, room: &RoomId) -> Result<Option<Arc<Snapshot>>> {
+        match self.snapshot(room).await {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(RoomError::UnknownRoom(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn try_join(&self, joining: &Joining<'_>, room: &RoomId) -> Result<Outcome> {
@@ -162,12 +175,9 @@ impl Rooms {
 
     /// Asks to be let into a room.
     pub async fn knock(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<Outcome> {
-        let snapshot = match self.snapshot(room).await {
-            Ok(snapshot) => snapshot,
-            Err(RoomError::UnknownRoom(_)) => return Ok(Outcome::ByAnotherServer),
-            Err(error) => return Err(error),
-        };
-        if !snapshot.is_local() {
+        let known = self.known_room(room).await?;
+        if !known.as_ref().is_some_and(|snapshot| snapshot.is_local()) {
+            self.judge(user, &Act::Knock { room: known.as_deref(), room_id: room.to_owned() }).await?;
             return Ok(Outcome::ByAnotherServer);
         }
         let content = member_content(Membership::Knock, &self.0.people.profile(user).await);
@@ -306,13 +316,12 @@ pub(crate) enum Authorising {
 impl Writing {
     /// Asks the campus rules about a membership event.
     pub(crate) async fn ask_judge_of_membership(&self, sender: Sender<'_>, draft: &Draft) -> Result<()> {
-        use crate::Act;
         let target = draft.state_key.as_deref().and_then(|user| UserId::parse(user).ok());
         let membership = draft.content.get("membership").and_then(|value| value.as_str()).and_then(Membership::named);
         let room = Some(&**self.snapshot());
         let room_id = self.room.id.clone();
         let act = match (membership, target) {
-            (Some(Membership::Invite), Some(invitee)) => Act::Invite { room: self.snapshot(), invitee },
+            (Some(Membership::Invite), Some(invitee)) => Act::Invite { room, invitee },
             (Some(Membership::Join), _) if !self.snapshot().is_joined(sender.user) => Act::Join { room, room_id },
             (Some(Membership::Knock), _) => Act::Knock { room, room_id },
             _ => return Ok(()),

@@ -7,7 +7,7 @@ use ruma::{
 };
 
 use crate::{
-    Act, Relation, Result, RoomError, Rooms, Verdict,
+    Act, Relation, Result, RoomError, Rooms,
     room::TransactionKey,
     tables::ANNOTATIONS,
     write::{Repeated, Sender, Transaction, WRITE_TRIES, Writing},
@@ -123,17 +123,6 @@ impl Writing {
             content: &draft.content,
         };
         self.rooms.judge(sender.user, &act).await
-    }
-}
-
-impl Rooms {
-    /// Asks the campus rules.
-    pub(crate) async fn judge(&self, who: &ruma::UserId, act: &Act<'_>) -> Result<()> {
-        match self.0.judge.judge(who, act).await {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny { rule, reason } => Err(RoomError::Refused { rule, reason }),
-            Verdict::Hold { rule } => Err(RoomError::Held(rule)),
-        }
     }
 }
 

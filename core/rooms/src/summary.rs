@@ -59,6 +59,9 @@ impl Rooms {
 
     /// Whether somebody may be told of a room (spec, "GET /hierarchy": who could join it, was asked in, or may look).
     pub(crate) async fn may_know_of(&self, asker: Asker<'_>, snapshot: &Snapshot) -> Result<bool> {
+        if !self.0.judge.shows(asker, snapshot).await {
+            return Ok(false);
+        }
         let facts = snapshot.facts();
         if matches!(facts.join_rule, JoinRule::Public | JoinRule::Knock | JoinRule::KnockRestricted(_))
             || *snapshot.history_visibility() == HistoryVisibility::WorldReadable

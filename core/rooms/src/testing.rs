@@ -8,7 +8,8 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::{
-    Joining, Lenient, Nameless, NewRoom, Outcome, Preset, Result, Rooms, RoomsConfig, RoomsParts, Sender, Transaction,
+    Joining, Judge, Lenient, Nameless, NewRoom, Outcome, Preset, Result, Rooms, RoomsConfig, RoomsParts, Sender,
+    Transaction,
 };
 
 /// Content from JSON.
@@ -18,6 +19,11 @@ pub(crate) fn content(value: serde_json::Value) -> CanonicalJsonObject {
 
 /// Rooms over a store.
 pub(crate) fn over(store: Store, server: &str) -> Rooms {
+    judged(store, server, Arc::new(Lenient))
+}
+
+/// Rooms over a store, with these rules.
+pub(crate) fn judged(store: Store, server: &str, judge: Arc<dyn Judge>) -> Rooms {
     let server = OwnedServerName::try_from(server).unwrap();
     let seed = [server.as_bytes()[0]; 32];
     Rooms::new(RoomsParts {
@@ -25,7 +31,7 @@ pub(crate) fn over(store: Store, server: &str) -> Rooms {
         key: ServerKey::from_seed(server, &seed, "a").unwrap(),
         clock: Arc::new(ManualClock::at(1_700_000_000_000)),
         chance: StdRng::from_seed(seed),
-        judge: Arc::new(Lenient),
+        judge,
         people: Arc::new(Nameless),
         config: RoomsConfig::default(),
     })

@@ -1,1 +1,5 @@
-//! Followers of the stream that need several lower crates.
+//! Followers that need several lower crates: what keeps rosters and rooms in step.
+
+pub mod campus;
+
+mod tables;

@@ -4,6 +4,7 @@
 use http::StatusCode;
 use lyceum_accounts::AccountError;
 use lyceum_events::EventError;
+use lyceum_institution::InstitutionError;
 use lyceum_media::MediaError;
 use lyceum_push::PushError;
 use lyceum_rooms::RoomError;
@@ -154,6 +155,21 @@ impl From<RoomError> for ApiError {
             RoomError::Storage(error) => error.into(),
             RoomError::Commit(error) => error.into(),
             RoomError::Damaged(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<InstitutionError> for ApiError {
+    fn from(error: InstitutionError) -> Self {
+        let message = error.to_string();
+        match error {
+            InstitutionError::NotFound(_) => Self::not_found(message),
+            InstitutionError::Wrong(_) | InstitutionError::Limit(_) => Self::invalid_param(message),
+            InstitutionError::Refused { rule, .. } => Self::forbidden(message).with("rule", rule),
+            InstitutionError::Busy => Self::unavailable(message),
+            InstitutionError::Storage(error) => error.into(),
+            InstitutionError::Commit(error) => error.into(),
+            InstitutionError::Damaged(cause) => Self::internal(&cause),
         }
     }
 }
