@@ -43,7 +43,11 @@ pub(crate) async fn get_keys(
     let mut found = QueriedKeys::default();
     let mut elsewhere = Asked::new();
     for (user, devices) in asked {
-        if accounts.is_local(&user) || accounts.knows_remote_devices(&user).await? {
+        let is_kept = match accounts.remote_devices_told_at(&user).await? {
+            Some(told_at) => rooms.share_a_room_since(me, &user, told_at).await?,
+            None => accounts.is_local(&user),
+        };
+        if is_kept {
             accounts.query_keys(Some(me), &user, &devices, &mut found).await?;
         } else {
             elsewhere.insert(user, devices);

@@ -205,12 +205,15 @@ pub(crate) const SIGNED_LOG: Table<(String, u64, String), ()> = Table::new(
 pub(crate) struct RemoteListRow {
     pub(crate) stream_id: u64,
     pub(crate) stale: bool,
+    /// The position at which the whole list was told.
+    pub(crate) told_at: u64,
 }
 
 /// Remote people whose devices are kept.
 pub(crate) const REMOTE_LISTS: Table<String, RemoteListRow> = Table::new(
     "a.remote-lists",
-    "by remote user; written from federation; removed when nobody here shares a room with them",
+    "by remote user; written from federation, read when keys are asked for; at most one row for each person of another \
+     server with whom somebody here shared a room",
 );
 
 /// A message to a device.

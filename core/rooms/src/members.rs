@@ -158,9 +158,14 @@ impl Rooms {
 
     /// Whether two people are in a room together.
     pub async fn share_a_room(&self, one: &UserId, other: &UserId) -> Result<bool> {
+        self.share_a_room_since(one, other, Position(u64::MAX)).await
+    }
+
+    /// Whether two people have been in a room together all the time since a position.
+    pub async fn share_a_room_since(&self, one: &UserId, other: &UserId, since: Position) -> Result<bool> {
         let (ones, others) = (self.memberships(one).await?, self.memberships(other).await?);
         let (fewer, more) = if ones.len() < others.len() { (ones, others) } else { (others, ones) };
-        let joined = |row: &MembershipRow| row.membership == Membership::Join;
+        let joined = |row: &MembershipRow| row.membership == Membership::Join && row.position <= since;
         Ok(fewer.iter().any(|(room, row)| joined(row) && more.get(room).is_some_and(joined)))
     }
 }

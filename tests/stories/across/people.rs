@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ALPHA, BETA, Two, at};
+use super::{ALPHA, BETA, Two, at, joins};
 use crate::support::encoded;
 
 fn profile(user: &str) -> String {
@@ -122,4 +122,31 @@ async fn a_change_of_devices_is_heard_of_across() {
     two.campus.settle().await;
     assert_eq!(ben.syncs("timeout=0").await["device_lists"]["changed"], json!([ann.id]));
     assert_eq!(devices().await, std::slice::from_ref(&ann.device));
+}
+
+#[tokio::test]
+async fn devices_are_asked_for_again_after_a_time_apart() {
+    let two = Two::meet().await;
+    let (ann, ben) = (&two.ann, &two.ben);
+    let upload = |device: &str| json!({ "device_keys": device_keys(&ann.id, device) });
+    ann.post("/_matrix/client/v3/keys/upload", upload(&ann.device)).await.ok();
+    let room = two.share(json!({})).await;
+    let asked = "/_matrix/federation/v1/user/devices";
+    let finds = async |device: &str| {
+        let query = json!({ "device_keys": { (&*ann.id): [] } });
+        let found = ben.post("/_matrix/client/v3/keys/query", query).await.ok();
+        found["device_keys"][&ann.id].get(device).is_some()
+    };
+    assert!(finds(&ann.device).await && finds(&ann.device).await);
+    assert_eq!(two.campus.wires.times_asked(ALPHA, asked), 1, "what is kept is not asked for again");
+
+    // Nobody of beta is told of the device that Ann signs in on meanwhile.
+    ben.leaves(&room).await;
+    two.campus.settle().await;
+    let phone = ann.on_another_device().await;
+    phone.post("/_matrix/client/v3/keys/upload", upload(&phone.device)).await.ok();
+    two.campus.settle().await;
+    joins(ben, &room, ALPHA).await;
+    two.campus.settle().await;
+    assert!(finds(&phone.device).await, "the list from before is not relied on");
 }

@@ -1,7 +1,7 @@
 //! Devices and keys of people on other servers, as their servers told us: kept while somebody here shares a room with
 //! them, so that encrypting to them asks nobody.
 
-use lyceum_storage::Batch;
+use lyceum_storage::{Batch, Position};
 use ruma::UserId;
 use serde_json::Value;
 
@@ -53,10 +53,11 @@ pub struct RemoteChange {
 }
 
 impl Accounts {
-    /// Whether what is kept of a remote person's devices can be relied on.
-    pub async fn knows_remote_devices(&self, user: &UserId) -> Result<bool> {
+    /// Since when what is kept of a remote person's devices is right, as far as their server has told of every change: it
+    /// does so only for as long as a room is shared.
+    pub async fn remote_devices_told_at(&self, user: &UserId) -> Result<Option<Position>> {
         let row = self.store().get(&REMOTE_LISTS, user.as_str()).await?;
-        Ok(row.is_some_and(|row| !row.stale))
+        Ok(row.filter(|row| !row.stale).map(|row| Position(row.told_at)))
     }
 
     /// Keeps a remote person's devices, all of them, as their server just told.
@@ -72,7 +73,11 @@ impl Accounts {
                 batch.put(&CROSS_SIGNING_KEYS, (user.as_str(), usage), &Value::Object(key.clone()).to_string());
             }
         }
-        batch.put(&REMOTE_LISTS, user.as_str(), &RemoteListRow { stream_id: told.stream_id, stale: false });
+        let (name, stream_id) = (user.to_string(), told.stream_id);
+        batch.at_position(move |position, writes| {
+            let row = RemoteListRow { stream_id, stale: false, told_at: position.0 };
+            writes.put(&REMOTE_LISTS, &name, &row);
+        });
         // The first time nobody here has seen other keys: whoever asked is being answered.
         if before {
             self.add_device_list_change(&mut batch, user).await?;
@@ -105,7 +110,7 @@ impl Accounts {
                 add_remote_device(&mut batch, user, &change.device);
             }
         }
-        let after = RemoteListRow { stream_id: change.stream_id, stale: !follows };
+        let after = RemoteListRow { stream_id: change.stream_id, stale: !follows, told_at: known.told_at };
         batch.put(&REMOTE_LISTS, user.as_str(), &after);
         self.add_device_list_change(&mut batch, user).await?;
         self.store().commit(batch).await?;
@@ -128,17 +133,6 @@ impl Accounts {
         }
         self.add_device_list_change(&mut batch, user).await?;
         self.store().commit(batch).await?;
-        Ok(())
-    }
-
-    /// Forgets a remote person's devices: nobody here shares a room with them any more.
-    pub async fn forget_remote_devices(&self, user: &UserId) -> Result<()> {
-        let _guard = self.lock(user.as_str()).await;
-        let mut batch = Batch::new();
-        if self.add_remote_removal(&mut batch, user).await? {
-            batch.delete(&REMOTE_LISTS, user.as_str());
-            self.store().commit(batch).await?;
-        }
         Ok(())
     }
 
