@@ -24,6 +24,10 @@ use crate::{
     write::{WRITE_TRIES, Writing, change_of},
 };
 
+/// The order that earlier events count down from. Far from zero: sled loses its way backward over keys in which more than
+/// four bytes 0xFF follow each other, as they do in those of small negative numbers.
+const COUNTED_DOWN_FROM: i64 = -0x4040_4040_4040_4040;
+
 /// Ends of history that are remembered of one room.
 const ENDS_MAX: usize = 50;
 
@@ -237,7 +241,10 @@ impl Writing {
 
     /// Gives events their places before the first one here, the last of them the greatest.
     async fn place_earlier(&mut self, judged: Vec<Judged>) -> Result<()> {
-        let first = self.stored_mut().first_order;
+        let first = match self.stored_mut().first_order {
+            0 => COUNTED_DOWN_FROM,
+            order => order,
+        };
         let orders = (1..).map(|n: i64| first.saturating_sub(n));
         let placed: Vec<_> = judged.into_iter().rev().zip(orders).map(|(one, order)| one.at(order)).collect();
         let Some(last) = placed.last().and_then(|known| known.order()) else { return Ok(()) };
