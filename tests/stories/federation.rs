@@ -1,7 +1,9 @@
 //! Servers that speak with each other: what one asks and tells, the other answers and believes, or not.
 
 mod answering;
+mod hostile;
 mod joining;
 mod people;
 mod receiving;
+mod simulation;
 mod telling;

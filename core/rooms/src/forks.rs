@@ -157,15 +157,14 @@ impl Writing {
 
     /// Events by id, those included that are queued.
     pub(crate) async fn find(&self, ids: &[OwnedEventId]) -> Result<Vec<Option<std::sync::Arc<Known>>>> {
-        let found = self.rooms.known_many(ids).await?;
+        // Asked before reading: what is queued by now is either still so, or can be read.
         let queued = {
             let queued = self.room.queued.lock();
-            ids.iter().zip(&found).any(|(id, known)| known.is_none() && queued.contains_key(id))
+            ids.iter().any(|id| queued.contains_key(id))
         };
-        if !queued {
-            return Ok(found);
+        if queued {
+            self.settle().await?;
         }
-        self.settle().await?;
         self.rooms.known_many(ids).await
     }
 

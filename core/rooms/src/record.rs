@@ -78,6 +78,7 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
     let replaced: Vec<_> = std::mem::take(&mut writing.replaced).into_iter().map(Arc::new).collect();
     let (shared, room, snapshot) = (writing.rooms.0.clone(), writing.room.clone(), writing.head.snapshot.clone());
     let server = writing.rooms.server().to_owned();
+    let moves_outliers = writing.moves_outliers;
     let batch = writing.batch();
     batch.positions(new.len() as u64);
     // People of other servers, too: theirs is told when they are sent away.
@@ -96,6 +97,9 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
         }
     });
     batch.after_commit(move |first| {
+        if moves_outliers {
+            shared.replaced.fetch_add(1, Ordering::AcqRel);
+        }
         for one in &aside {
             shared.known.insert(one.event.id().clone(), Arc::new(one.known()));
             room.queued.lock().remove(one.event.id());

@@ -66,7 +66,8 @@ pub(crate) struct Shared {
     pub(crate) chance: Mutex<StdRng>,
     pub(crate) config: RoomsConfig,
     pub(crate) known: Cache<OwnedEventId, Arc<Known>>,
-    /// Goes up whenever a known event is replaced by its redacted form: what was read before may be old.
+    /// Goes up whenever a known event is replaced by its redacted form, or gets a place in the timeline: what was read
+    /// before may be old.
     pub(crate) replaced: AtomicU64,
     pub(crate) memberships: Memberships,
     typing: Typing,
@@ -319,6 +320,9 @@ impl Rooms {
         let known = Arc::new(Known::from_stored(stored, place.place, rules)?);
         if self.0.replaced.load(Ordering::Acquire) == replaced {
             self.0.known.insert(id.to_owned(), known.clone());
+            if self.0.replaced.load(Ordering::Acquire) != replaced {
+                self.0.known.remove(id);
+            }
         }
         Ok(known)
     }

@@ -83,6 +83,8 @@ pub(crate) struct Writing {
     pub(crate) arriving: Option<Event>,
     /// Events that clients are not shown.
     pub(crate) aside: Vec<Aside>,
+    /// Whether any of them was known without a place.
+    pub(crate) moves_outliers: bool,
 }
 
 /// A batch on its way, and what it holds.
@@ -149,6 +151,7 @@ impl Writing {
             sending: None,
             arriving: None,
             aside: Vec::new(),
+            moves_outliers: false,
         }
     }
 
@@ -345,6 +348,7 @@ impl Writing {
     /// Forgets that an event was known without a place.
     pub(crate) fn leave_outliers(&mut self, id: &EventId) {
         self.batch().delete(&OUTLIERS, id.as_str());
+        self.moves_outliers = true;
     }
 
     /// Makes the current state a new group.

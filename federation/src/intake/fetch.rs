@@ -59,14 +59,17 @@ impl Filling<'_> {
         Ok(proved)
     }
 
-    /// A page of events between the ends of the room here and some later ones.
+    /// A page of events between the ends of the room here and some later ones; empty when nobody has them. When nobody
+    /// could be asked, that says nothing: the gap is filled another time.
     pub(super) async fn missing_events(
         &self,
         ends: &[OwnedEventId],
         latest: &[OwnedEventId],
     ) -> Result<Vec<Event>, Trouble> {
+        let mut answered = false;
         for server in &self.servers {
             let page = self.peers.get_missing_events(server, self.room, ends, latest, GAP_PAGE_EVENTS).await;
+            answered |= page.as_ref().map_or_else(|error| !error.is_silence(), |_| true);
             match page {
                 Ok(mut page) if !page.is_empty() => {
                     page.truncate(GAP_PAGE_EVENTS);
@@ -76,7 +79,7 @@ impl Filling<'_> {
                 Err(error) => unless_ours(error)?,
             }
         }
-        Ok(Vec::new())
+        if answered { Ok(Vec::new()) } else { Err(Trouble::there("nobody could be asked for the events before it")) }
     }
 
     /// Brings in the events that permit one.
@@ -97,10 +100,18 @@ impl Filling<'_> {
             return Ok(());
         }
         for server in &self.servers {
-            let events = self.singly(server, absent.clone()).await?;
-            self.import(server, events).await?;
+            match self.bring_singly(server, absent.clone()).await {
+                Err(here @ Trouble::Here(_)) => return Err(here),
+                Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+                Ok(()) => {}
+            }
         }
         Ok(())
+    }
+
+    async fn bring_singly(&self, server: &ServerName, ids: Vec<OwnedEventId>) -> Result<(), Trouble> {
+        let events = self.singly(server, ids).await?;
+        self.import(server, events).await
     }
 
     /// Brings events in, and those that permit them if they did not come with them.
@@ -131,6 +142,8 @@ impl Filling<'_> {
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(event) => events.push(event),
+                // What one server does not have another may; what could not be asked for may be there.
+                Err(error) if error.is_silence() => return Err(error.into()),
                 Err(error) => unless_ours(error)?,
             }
         }
@@ -171,8 +184,7 @@ impl Filling<'_> {
             let events = self.proved(events).await?;
             self.import(server, events).await?;
         } else if !absent.is_empty() {
-            let events = self.singly(server, absent).await?;
-            self.import(server, events).await?;
+            self.bring_singly(server, absent).await?;
         }
         self.usable(pdu_ids).await
     }

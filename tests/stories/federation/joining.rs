@@ -268,3 +268,31 @@ async fn an_invite_that_is_none_is_not_signed() {
     assert_eq!(RoomVersionId::V12.as_str(), good["room_version"]);
     alpha.puts(beta, &good_path, good).await.ok();
 }
+
+#[tokio::test]
+async fn an_invite_that_is_taken_back_is_gone() {
+    let campus = Campus::of(["alpha.example", "beta.example", "gamma.example"]).await;
+    let ((alpha, beta), (ann, ben)) = (hosts(&campus), people(&campus).await);
+    let eve = campus.person_at("gamma.example", "eve").await;
+    let room = ann.creates_room().await;
+    let (path, body) = invitation(alpha, (&ann, &ben.id), &room, "invite").await;
+    alpha.puts(beta, &path, body).await.ok();
+    assert!(ben.syncs("timeout=0").await["rooms"]["invite"].get(&room).is_some());
+    let leave = || {
+        let content = serde_json::from_value(json!({ "membership": "leave" })).expect("canonical");
+        Draft::state("m.room.member", ben.id.clone(), content)
+    };
+    // Not by a server that has nothing to do with the room.
+    let gamma = campus.host("gamma.example");
+    let of_eve = eve.creates_room().await;
+    let mut forged = json_of(&gamma.forges(&of_eve, &eve.id, leave(), Forged::default()).await);
+    forged["room_id"] = json!(room);
+    forged.as_object_mut().expect("an object").remove("signatures");
+    let rules = RoomVersionId::V12.rules().expect("rules");
+    let forged = sign(serde_json::from_value(forged).expect("canonical"), &rules, &gamma.key).expect("signed");
+    assert_eq!(gamma.sends(beta, "1", &[json_of(&forged)]).await.ok(), json!({ "pdus": {} }));
+    let taken_back = alpha.forges(&room, &ann.id, leave(), Forged::default()).await;
+    alpha.sends(beta, "1", &[json_of(&taken_back)]).await.ok();
+    let sync = ben.syncs("timeout=0").await;
+    assert!(sync["rooms"]["leave"].get(&room).is_some(), "the invite should be gone: {sync}");
+}

@@ -67,20 +67,22 @@ impl Campus {
 
     /// Waits until every server has delivered what it has to tell the others. Never with a wire cut that somebody needs.
     pub(crate) async fn settle(&self) {
-        let settled = || {
-            let servers = || self.hosts.values().map(|host| &host.server);
-            servers().filter_map(Server::sender).all(Sender::is_settled)
-                && servers().filter_map(Server::notifier).all(Notifier::is_settled)
-        };
         let all = async {
             // Delivering can give the receiver something to tell: twice in a row means that it did not.
             let mut in_a_row = 0;
             while in_a_row < 2 {
-                in_a_row = if settled() { in_a_row + 1 } else { 0 };
+                in_a_row = if self.is_settled() { in_a_row + 1 } else { 0 };
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         tokio::time::timeout(PATIENCE, all).await.expect("the campus settles");
+    }
+
+    /// Whether every server has delivered what it has to tell, as far as it knows.
+    pub(crate) fn is_settled(&self) -> bool {
+        let servers = || self.hosts.values().map(|host| &host.server);
+        servers().filter_map(Server::sender).all(Sender::is_settled)
+            && servers().filter_map(Server::notifier).all(Notifier::is_settled)
     }
 
     /// Stops the server of this name and starts it again over what it has stored. People go on by

@@ -1,6 +1,6 @@
 //! The network between the servers of a campus: calls of routers, each of which a story can cut.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use lyceum_outbound::{OutboundError, Wire};
 use parking_lot::Mutex;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -23,10 +24,26 @@ struct Net {
     routers: BTreeMap<String, Router>,
     cut: BTreeSet<(String, String)>,
     /// By server and the beginning of a path: what a story puts into the server's mouth.
-    answers: BTreeMap<(String, String), (u16, Value)>,
+    answers: BTreeMap<(String, String), VecDeque<(u16, Value)>>,
     /// Who asked whom for what.
     asked: Vec<(String, String, String)>,
+    weather: Option<StdRng>,
 }
+
+/// What becomes of a request in bad weather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Through,
+    /// It never arrives.
+    Dropped,
+    /// It arrives, and its answer does not.
+    Unanswered,
+    /// It arrives twice.
+    Repeated,
+}
+
+/// How often others get a turn before a delayed request arrives.
+const DELAY_TURNS_MAX: u32 = 60;
 
 impl Wires {
     /// The outgoing wire of this server.
@@ -51,7 +68,37 @@ impl Wires {
 
     /// Lets a server answer so to whatever begins with this path.
     pub(crate) fn answer(&self, server: &str, path: &str, status: u16, answer: Value) {
-        self.0.lock().answers.insert((server.to_owned(), path.to_owned()), (status, answer));
+        self.answer_in_turn(server, path, [(status, answer)]);
+    }
+
+    /// The same with one answer after the other; the last one stays.
+    pub(crate) fn answer_in_turn(&self, server: &str, path: &str, answers: impl IntoIterator<Item = (u16, Value)>) {
+        self.0.lock().answers.insert((server.to_owned(), path.to_owned()), answers.into_iter().collect());
+    }
+
+    /// From now on requests are dropped, delayed, repeated and come in another order, by chance from this seed.
+    pub(crate) fn storm(&self, seed: u64) {
+        self.0.lock().weather = Some(StdRng::seed_from_u64(seed));
+    }
+
+    /// Everything comes through again, whatever was cut, too.
+    pub(crate) fn calm(&self) {
+        let mut net = self.0.lock();
+        net.weather = None;
+        net.cut.clear();
+    }
+
+    fn fate(&self) -> (u32, Fate) {
+        let mut net = self.0.lock();
+        let Some(chance) = &mut net.weather else { return (0, Fate::Through) };
+        let delay = if chance.random_bool(0.5) { chance.random_range(0..DELAY_TURNS_MAX) } else { 0 };
+        let fate = match chance.random_range(0..100) {
+            0..10 => Fate::Dropped,
+            10..20 => Fate::Unanswered,
+            20..30 => Fate::Repeated,
+            _ => Fate::Through,
+        };
+        (delay, fate)
     }
 
     /// How often a server was asked for what begins with this path.
@@ -64,8 +111,9 @@ impl Wires {
     fn said_instead(&self, from: &str, to: &str, path: &str) -> Option<(u16, Value)> {
         let mut net = self.0.lock();
         net.asked.push((from.to_owned(), to.to_owned(), path.to_owned()));
-        let mut answers = net.answers.iter().filter(|((server, start), _)| server == to && path.starts_with(start));
-        answers.next().map(|(_, answer)| answer.clone())
+        let mut answers = net.answers.iter_mut().filter(|((server, start), _)| server == to && path.starts_with(start));
+        let (_, answers) = answers.next()?;
+        if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
     }
 
     fn to(&self, from: &str, to: &str) -> Option<Router> {
@@ -97,12 +145,30 @@ impl Wire for Outgoing {
             let answer = Response::builder().status(status).body(Bytes::from(answer.to_string()));
             return Ok(answer.expect("a status and a body make an answer"));
         }
-        let (mut parts, body) = request.into_parts();
-        parts.uri =
-            parts.uri.path_and_query().map(|path| path.as_str()).unwrap_or("/").parse().expect("a path is a URI");
-        let answer = router.oneshot(Request::from_parts(parts, Body::from(body))).await.expect("routers answer");
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|error| OutboundError::Connect(error.to_string()))?.to_bytes();
-        Ok(Response::from_parts(parts, body))
+        let (delay, fate) = self.wires.fate();
+        for _ in 0..delay {
+            tokio::task::yield_now().await;
+        }
+        match fate {
+            Fate::Through => deliver(router, request).await,
+            Fate::Dropped => Err(OutboundError::Connect(format!("the request to {to} is lost"))),
+            Fate::Unanswered => {
+                deliver(router, request).await?;
+                Err(OutboundError::Timeout)
+            }
+            Fate::Repeated => {
+                deliver(router.clone(), request.clone()).await?;
+                deliver(router, request).await
+            }
+        }
     }
+}
+
+async fn deliver(router: Router, request: Request<Bytes>) -> Result<Response<Bytes>, OutboundError> {
+    let (mut parts, body) = request.into_parts();
+    parts.uri = parts.uri.path_and_query().map(|path| path.as_str()).unwrap_or("/").parse().expect("a path is a URI");
+    let answer = router.oneshot(Request::from_parts(parts, Body::from(body))).await.expect("routers answer");
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(|error| OutboundError::Connect(error.to_string()))?.to_bytes();
+    Ok(Response::from_parts(parts, body))
 }
