@@ -123,6 +123,7 @@ impl Server {
             seed: seeds.next(),
             directory: config.server.data_dir.join("media"),
             config: config.media.clone(),
+            outbound: outbound.clone(),
         });
 
         let unreads = Unreads::new(&rooms, &accounts);
@@ -299,7 +300,7 @@ impl Server {
         let doors = apis.iter().map(|api| match api {
             Api::Client => lyceum_client_api::routes().with_state(self.client.clone()),
             Api::Federation => lyceum_federation::routes().with_state(self.federation.clone()),
-            Api::Admin => Routes::new(),
+            Api::Admin => lyceum_client_api::admin_routes().with_state(self.client.clone()),
         });
         doors.fold(Routes::new(), Routes::join)
     }

@@ -4,6 +4,7 @@
 pub(crate) mod config;
 pub(crate) mod download;
 mod fetch;
+pub(crate) mod preview;
 mod serve;
 pub(crate) mod thumbnail;
 pub(crate) mod upload;

@@ -5,9 +5,12 @@ mod encryption;
 mod media;
 mod people;
 mod rooms;
+mod synapse;
 mod sync;
 
 use lyceum_web::Routes;
+
+pub use synapse::admin_routes;
 
 use crate::{
     Api,

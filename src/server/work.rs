@@ -5,6 +5,7 @@ use anyhow::Context;
 use lyceum_peers::sender::{RoomsSource, Sender};
 
 use lyceum_accounts::Accounts;
+use lyceum_media::Media;
 use lyceum_push::Notifier;
 use lyceum_rooms::Rooms;
 use std::time::Duration;
@@ -38,7 +39,7 @@ impl Server {
             false => None,
         };
         let notifier = Notifier::start(&self.push).await.context("telling push gateways")?;
-        let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone()));
+        let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone(), self.client.media.clone()));
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
         let campus_rooms = self.campus_rooms.clone().map(|keeper| tokio::spawn(keeper.run()));
@@ -87,17 +88,21 @@ impl Server {
 }
 
 /// Lets end what ends by itself.
-async fn upkeep(accounts: Accounts, rooms: Rooms) {
+async fn upkeep(accounts: Accounts, rooms: Rooms, media: Media) {
     let mut looks = tokio::time::interval(PRESENCE_PAUSE);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for look in 0_u32.. {
         looks.tick().await;
         rooms.typing().sweep();
         accounts.presence().settle();
-        if look % LOOKS_PER_SWEEP == 0
-            && let Err(error) = accounts.sweep().await
-        {
+        if look % LOOKS_PER_SWEEP != 0 {
+            continue;
+        }
+        if let Err(error) = accounts.sweep().await {
             tracing::warn!(%error, "what has expired could not be removed; it is tried again later");
+        }
+        if let Err(error) = media.sweep().await {
+            tracing::warn!(%error, "media that wait in vain could not be removed; it is tried again later");
         }
     }
 }

@@ -20,4 +20,5 @@ mod room_finds;
 mod room_members;
 mod rooms;
 mod search;
+mod synapse_admin;
 mod tidy;

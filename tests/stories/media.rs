@@ -2,6 +2,7 @@
 
 mod fetching;
 mod pictures;
+mod previews;
 mod uploading;
 
 use http::Method;

@@ -6,7 +6,7 @@ use ruma::api::client::{authenticated_media as authed, media};
 
 use crate::{
     Api,
-    media::{config, download, thumbnail, upload},
+    media::{config, download, preview, thumbnail, upload},
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
@@ -19,6 +19,7 @@ pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .mount_as::<media::create_mxc_uri::v1::Request, _, _>(ACTIVE, upload::create_mxc_uri)
         .mount_as::<media::create_content_async::v3::Request, _, _>(ACTIVE, upload::create_content_async)
         .mount_as::<authed::get_media_config::v1::Request, _, _>(PLAIN, config::get_media_config)
+        .mount_as::<authed::get_media_preview::v1::Request, _, _>(PLAIN, preview::get_media_preview)
         .mount_as::<authed::get_content::v1::Request, _, _>(PLAIN, download::get_content)
         .mount_as::<authed::get_content_as_filename::v1::Request, _, _>(PLAIN, download::get_content_as_filename)
         .mount_as::<authed::get_content_thumbnail::v1::Request, _, _>(PLAIN, thumbnail::get_content_thumbnail)
@@ -34,6 +35,7 @@ fn older(routes: Routes<Api>) -> Routes<Api> {
         let smaller = at("thumbnail/{server_name}/{media_id}");
         routes
             .mount_at(get, &[&at("config")], PLAIN, config::get_media_config)
+            .mount_at(get, &[&at("preview_url")], PLAIN, preview::get_media_preview)
             .mount_at(get, &[&file], PLAIN, download::get_content_openly)
             .mount_at(get, &[&named], PLAIN, download::get_content_as_filename_openly)
             .mount_at(get, &[&smaller], PLAIN, thumbnail::get_content_thumbnail_openly)

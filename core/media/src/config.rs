@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::PreviewConfig;
+
 /// Uploads, downloads and thumbnails. `[media]` in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +26,8 @@ pub struct MediaConfig {
     pub thumbnails_at_once: usize,
     /// Whether anybody who knows the address of a file may download it without signing in, as before Matrix 1.11.
     pub allow_unauthenticated: bool,
+    /// Previews of links.
+    pub previews: PreviewConfig,
 }
 
 impl Default for MediaConfig {
@@ -38,6 +42,7 @@ impl Default for MediaConfig {
             thumbnail_pixels_max: 40_000_000,
             thumbnails_at_once: 2,
             allow_unauthenticated: true,
+            previews: PreviewConfig::default(),
         }
     }
 }

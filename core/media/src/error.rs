@@ -36,8 +36,20 @@ pub enum MediaError {
     /// The body took too long.
     #[error("The upload took too long")]
     TooSlow,
+    /// Previews are switched off.
+    #[error("There are no previews of links on this server")]
+    NoPreviews,
+    /// This is no address of a page.
+    #[error("This is no address of a web page")]
+    NoAddress,
+    /// The address must not be looked at.
+    #[error("This address is not looked at")]
+    AddressRefused,
+    /// Nothing could be fetched from there.
+    #[error("The page could not be fetched: {0}")]
+    Unreachable(String),
     /// Too much at once.
-    #[error("Too many thumbnails are being made; try again")]
+    #[error("Too much is being made at once; try again")]
     Busy,
     /// A file could not be read or written.
     #[error("media file: {0}")]

@@ -1,4 +1,4 @@
-//! Files: upload, download, thumbnails, what is kept of other servers' media.
+//! Files: upload, download, thumbnails, what is kept of other servers' media, previews of links.
 //!
 //! This crate owns the rows that say which media there are (`tables.rs`) and the files they are kept in (`files.rs`), named
 //! by the SHA-256 of what is in them, so that the same bytes are kept once. Fetching another server's media is composed at
@@ -16,8 +16,10 @@ mod error;
 mod files;
 mod media;
 mod picture;
+mod preview;
 mod remote;
 mod reserve;
+mod sweep;
 mod tables;
 mod thumbnail;
 mod upload;
@@ -26,6 +28,7 @@ pub use config::MediaConfig;
 pub use content::{Content, Piece};
 pub use error::MediaError;
 pub use media::{Media, MediaParts};
+pub use preview::PreviewConfig;
 pub use remote::Fetching;
 pub use reserve::Reserved;
 pub use thumbnail::{Method, Picture, Wanted};

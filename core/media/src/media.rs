@@ -1,6 +1,7 @@
 //! The handle, and finding media.
 
 use lyceum_events::Clock;
+use lyceum_outbound::Outbound;
 use lyceum_storage::{Store, Subject};
 use rand::{Rng, SeedableRng, distr::Alphanumeric, rngs::StdRng};
 use ruma::{OwnedServerName, ServerName};
@@ -10,6 +11,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Content, MediaConfig, MediaError,
     files::Files,
+    preview::Previewing,
     remote::Fetches,
     tables::{ContentRow, MEDIA, MediaRow},
 };
@@ -37,6 +39,8 @@ pub struct MediaParts {
     pub directory: PathBuf,
     /// The settings.
     pub config: MediaConfig,
+    /// The way to the pages that previews are made of.
+    pub outbound: Outbound,
 }
 
 /// Media and what belongs to them. Cheap to clone.
@@ -51,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) config: MediaConfig,
     pub(crate) making: Arc<Semaphore>,
     pub(crate) fetches: Fetches,
+    pub(crate) previewing: Previewing,
     ids: parking_lot::Mutex<StdRng>,
 }
 
@@ -67,6 +72,7 @@ impl Media {
             making: Arc::new(Semaphore::new(parts.config.thumbnails_at_once.max(1))),
             config: parts.config,
             fetches: Fetches::default(),
+            previewing: Previewing::new(parts.outbound),
             ids: ids.into(),
         }))
     }

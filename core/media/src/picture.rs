@@ -57,6 +57,13 @@ pub(crate) fn check(place: &Path, limits: &Limits) -> Result<(), MediaError> {
     open(place, limits).map(|_| ())
 }
 
+/// What kind of picture this is, and its size as it is shown, without decoding it.
+pub(crate) fn describe(place: &Path, limits: &Limits) -> Result<(&'static str, (u32, u32)), MediaError> {
+    let format = ImageReader::new(BufReader::new(File::open(place)?)).with_guessed_format()?.format();
+    let decoder = open(place, limits)?;
+    Ok((format.map_or("application/octet-stream", |format| format.to_mime_type()), decoder.dimensions()))
+}
+
 /// The picture made smaller, as a file; `None` when it is no larger.
 pub(crate) fn smaller(place: &Path, wanted: Wanted, limits: &Limits) -> Result<Option<Vec<u8>>, MediaError> {
     let mut decoder = open(place, limits)?;

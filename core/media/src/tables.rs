@@ -24,8 +24,7 @@ pub(crate) enum ContentRow {
 /// All media, by the server they come from and their id there.
 pub(crate) const MEDIA: Table<(String, String), MediaRow> = Table::new(
     "m.media",
-    "(server, id): written by uploads and when another server's media are kept; what waits in vain is removed when its \
-     owner asks for another id",
+    "(server, id): written by uploads and when another server's media are kept; what waits in vain is removed by the sweep",
 );
 
 /// What a file is kept for.
@@ -48,3 +47,16 @@ pub(crate) struct UsageRow {
 /// What people have uploaded.
 pub(crate) const USAGE: Table<String, UsageRow> =
     Table::new("m.usage", "by person: counted by uploads, read by the limit on them; one row for each person");
+
+/// A preview of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PreviewRow {
+    pub(crate) json: String,
+    pub(crate) until_ms: u64,
+}
+
+/// Previews of pages.
+pub(crate) const PREVIEWS: Table<String, PreviewRow> = Table::new(
+    "m.previews",
+    "by address: written when somebody asks for one, read by whoever asks again, removed by the sweep when its time is over",
+);

@@ -70,6 +70,19 @@ impl Rooms {
         Ok(())
     }
 
+    /// The report that was made at a position.
+    pub async fn report_at(&self, at: Position) -> Result<Option<Report>> {
+        Ok(self.store().get(&REPORTS, at.0).await?)
+    }
+
+    /// Removes a report.
+    pub async fn remove_report(&self, at: Position) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.delete(&REPORTS, at.0).touch(Subject::other("reports"));
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
     /// Reports after a position, the oldest first.
     pub async fn reports_since(&self, since: Position, limit: usize) -> Result<Vec<(Position, Report)>> {
         let scan = REPORTS.all().after(&REPORTS, since.0).limit(limit);

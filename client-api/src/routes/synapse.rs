@@ -1,0 +1,81 @@
+//! The endpoints of Synapse's administration API.
+
+use http::Method;
+use lyceum_web::{RouteOptions, Routes};
+
+use crate::{
+    Api,
+    admin::whois,
+    synapse::{self, devices, membership, reports, rooms, tokens, users, users_list},
+};
+
+const PLAIN: RouteOptions = RouteOptions::new();
+const GET: &Method = &Method::GET;
+const PUT: &Method = &Method::PUT;
+const POST: &Method = &Method::POST;
+const DELETE: &Method = &Method::DELETE;
+
+/// The routes of the administration API.
+pub fn admin_routes() -> Routes<Api> {
+    [people, sessions, places, admission].into_iter().fold(Routes::new(), |routes, add| add(routes)).mount_at(
+        GET,
+        &["/_synapse/admin/v1/server_version"],
+        PLAIN,
+        synapse::server_version,
+    )
+}
+
+fn people(routes: Routes<Api>) -> Routes<Api> {
+    let user = ["/_synapse/admin/v2/users/{user_id}"];
+    let admin = ["/_synapse/admin/v1/users/{user_id}/admin"];
+    routes
+        .mount_at(GET, &["/_synapse/admin/v2/users"], PLAIN, users_list::list_v2)
+        .mount_at(GET, &["/_synapse/admin/v3/users"], PLAIN, users_list::list_v3)
+        .mount_at(GET, &user, PLAIN, users::get)
+        .mount_at(PUT, &user, PLAIN, users::put)
+        .mount_at(POST, &["/_synapse/admin/v1/deactivate/{user_id}"], PLAIN, users::deactivate)
+        .mount_at(POST, &["/_synapse/admin/v1/reset_password/{user_id}"], PLAIN, users::reset_password)
+        .mount_at(GET, &admin, PLAIN, users::is_admin)
+        .mount_at(PUT, &admin, PLAIN, users::set_admin)
+        .mount_at(PUT, &["/_synapse/admin/v1/suspend/{user_id}"], PLAIN, users::suspend)
+        .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/joined_rooms"], PLAIN, users::joined_rooms)
+        .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/memberships"], PLAIN, users::memberships)
+        .mount_at(GET, &["/_synapse/admin/v1/username_available"], PLAIN, users::username_available)
+}
+
+fn sessions(routes: Routes<Api>) -> Routes<Api> {
+    let all = ["/_synapse/admin/v2/users/{user_id}/devices"];
+    let one = ["/_synapse/admin/v2/users/{user_id}/devices/{device_id}"];
+    routes
+        .mount_at(GET, &["/_synapse/admin/v1/whois/{user_id}"], PLAIN, whois::get_user_info)
+        .mount_at(GET, &all, PLAIN, devices::list)
+        .mount_at(POST, &all, PLAIN, devices::create)
+        .mount_at(GET, &one, PLAIN, devices::get)
+        .mount_at(PUT, &one, PLAIN, devices::rename)
+        .mount_at(DELETE, &one, PLAIN, devices::delete)
+        .mount_at(POST, &["/_synapse/admin/v2/users/{user_id}/delete_devices"], PLAIN, devices::delete_several)
+}
+
+fn places(routes: Routes<Api>) -> Routes<Api> {
+    let report = ["/_synapse/admin/v1/event_reports/{report_id}"];
+    routes
+        .mount_at(GET, &["/_synapse/admin/v1/rooms"], PLAIN, rooms::list)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}"], PLAIN, rooms::get)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/members"], PLAIN, rooms::members)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/state"], PLAIN, rooms::state)
+        .mount_at(POST, &["/_synapse/admin/v1/join/{room}"], PLAIN, membership::join)
+        .mount_at(POST, &["/_synapse/admin/v1/rooms/{room_id}/make_room_admin"], PLAIN, membership::make_room_admin)
+        .mount_at(GET, &["/_synapse/admin/v1/event_reports"], PLAIN, reports::list)
+        .mount_at(GET, &report, PLAIN, reports::get)
+        .mount_at(DELETE, &report, PLAIN, reports::delete)
+}
+
+fn admission(routes: Routes<Api>) -> Routes<Api> {
+    let token = ["/_synapse/admin/v1/registration_tokens/{token}"];
+    routes
+        .mount_at(GET, &["/_synapse/admin/v1/registration_tokens"], PLAIN, tokens::list)
+        .mount_at(POST, &["/_synapse/admin/v1/registration_tokens/new"], PLAIN, tokens::create)
+        .mount_at(GET, &token, PLAIN, tokens::get)
+        .mount_at(PUT, &token, PLAIN, tokens::change)
+        .mount_at(DELETE, &token, PLAIN, tokens::delete)
+}
