@@ -8,8 +8,9 @@ use lyceum_storage::Batch;
 use ruma::{
     RoomId, UserId,
     push::{
-        Action, AnyPushRuleRef, FlattenedJson, InsertPushRuleError, NewConditionalPushRule, NewPushRule,
-        NewSimplePushRule, PushCondition, PushConditionRoomCtx, RemovePushRuleError, RuleKind, Ruleset,
+        Action, AnyPushRuleRef, FlattenedJson, HighlightTweakValue, InsertPushRuleError, NewConditionalPushRule,
+        NewPushRule, NewSimplePushRule, PatternedPushRuleInit, PushCondition, PushConditionRoomCtx,
+        RemovePushRuleError, RuleKind, Ruleset, SoundTweakValue, Tweak,
     },
 };
 use serde_json::{Map, Value, json};
@@ -97,7 +98,7 @@ impl Accounts {
     }
 
     async fn load_push_rules(&self, user: &UserId) -> Result<Ruleset> {
-        let defaults = Ruleset::server_default(user);
+        let defaults = default_rules(user);
         let Some(stored) = self.account_data(user, None, PUSH_RULES).await? else { return Ok(defaults) };
         let stored = serde_json::from_str::<Value>(&stored)
             .ok()
@@ -218,6 +219,25 @@ fn insert_error(error: InsertPushRuleError) -> AccountError {
         // Spec, PUT pushrules: 400 M_UNKNOWN, "before/after rule not found".
         error => AccountError::Unknown(error.to_string()),
     }
+}
+
+/// The rules of somebody who changed none: the specification's, and the older rule by which messages that do not say whom they
+/// mention mention those whose name they contain, as bots and older clients write them.
+fn default_rules(user: &UserId) -> Ruleset {
+    let mut rules = Ruleset::server_default(user);
+    let named = PatternedPushRuleInit {
+        actions: vec![
+            Action::Notify,
+            Action::SetTweak(Tweak::Sound(SoundTweakValue::Default)),
+            Action::SetTweak(Tweak::Highlight(HighlightTweakValue::Yes)),
+        ],
+        default: true,
+        enabled: true,
+        rule_id: ".m.rule.contains_user_name".to_owned(),
+        pattern: user.localpart().to_owned(),
+    };
+    rules.content.insert(named.into());
+    rules
 }
 
 #[cfg(test)]

@@ -88,7 +88,10 @@ impl Rooms {
             writing.leave_outliers(event.id());
         }
         match &judged {
-            Acceptance::Accepted => writing.record_received(event, before).await?,
+            Acceptance::Accepted => {
+                writing.after_gap = state.is_some();
+                writing.record_received(event, before).await?;
+            }
             Acceptance::SoftFailed => writing.put_aside(event, before, Place::SoftFailed),
             Acceptance::Rejected(why) => writing.put_aside(event, before, Place::Rejected(why.clone())),
             Acceptance::Known(_) | Acceptance::Missing { .. } => return Ok(judged),

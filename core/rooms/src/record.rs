@@ -14,7 +14,7 @@ use crate::{
     room::{Room, TransactionKey},
     rooms::Shared,
     tables::{
-        ANNOTATIONS, EVENTS, MEMBERSHIP_LOG, MEMBERSHIPS, OUTLIERS, RELATIONS, STRIPPED, StoredHead, StoredPlace,
+        ANNOTATIONS, EVENTS, GAPS, MEMBERSHIP_LOG, MEMBERSHIPS, OUTLIERS, RELATIONS, STRIPPED, StoredHead, StoredPlace,
         StoredRelation, THREADS, TIMELINE,
     },
     write::{Writing, membership_of, target_of},
@@ -29,6 +29,8 @@ pub(crate) struct New {
     pub(crate) transaction: Option<(String, String)>,
     /// What is left of it, if its redaction was here before it.
     pub(crate) redacted: Option<(Event, OwnedEventId)>,
+    /// Whether events are missing before it that could not be had.
+    pub(crate) after_gap: bool,
 }
 
 /// An event that clients are not shown.
@@ -116,6 +118,9 @@ fn write_event(new: &New, position: u64, server: &ruma::ServerName, writes: &mut
     writes.put(&TIMELINE, (room, order), &known.to_stored());
     let place = StoredPlace { room_id: room.to_owned(), place: Place::Timeline(order) };
     writes.put(&EVENTS, event.id().as_str(), &place);
+    if new.after_gap {
+        writes.put(&GAPS, (room, order), &());
+    }
     for event in &new.members {
         let Some(user) = target_of(event) else { continue };
         let membership = membership_of(event);

@@ -102,6 +102,13 @@ pub(crate) const ALIASES: Table<String, StoredAlias> =
 pub(crate) const ROOM_ALIASES: Table<(String, String), ()> =
     Table::new("r.roomalias", "the aliases of this server by room; written with r.alias, at most 500 for each room");
 
+/// `(room, order)`: before which events others are missing.
+pub(crate) const GAPS: Table<(String, i64), ()> = Table::new(
+    "r.gap",
+    "the events before which others are missing that could not be had; written with the event, read by syncs; at most one \
+     row for each event whose state was told by another server",
+);
+
 /// The versions of rooms that are being joined.
 pub(crate) const VERSIONS: Table<String, String> = Table::new(
     "r.version",

@@ -3,7 +3,11 @@
 use ruma::RoomId;
 use std::sync::Arc;
 
-use crate::{Known, Place, Result, RoomError, Rooms, room::Live, tables::TIMELINE};
+use crate::{
+    Known, Place, Result, RoomError, Rooms,
+    room::Live,
+    tables::{GAPS, TIMELINE},
+};
 
 /// Events that one page holds at most.
 pub(crate) const PAGE_EVENTS_MAX: usize = 1_000;
@@ -75,6 +79,16 @@ impl Rooms {
             Known::from_stored(stored, Place::Timeline(order), &rules).map(Arc::new)
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// The last event after a place, and up to another, before which events are missing.
+    pub async fn last_gap(&self, room: &RoomId, after: Option<i64>, through: i64) -> Result<Option<i64>> {
+        let all = GAPS.prefix((room.as_str(),)).through(&GAPS, (room.as_str(), through)).limit(1).reversed();
+        let scan = match after {
+            Some(after) => all.after(&GAPS, (room.as_str(), after)),
+            None => all,
+        };
+        Ok(self.store().scan(&GAPS, scan).await?.first().map(|((_, order), ())| *order))
     }
 
     /// The place from which paging in a direction sees everything.

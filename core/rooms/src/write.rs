@@ -85,6 +85,8 @@ pub(crate) struct Writing {
     pub(crate) aside: Vec<Aside>,
     /// Whether any of them was known without a place.
     pub(crate) moves_outliers: bool,
+    /// Whether events are missing before the one that is being given its place.
+    pub(crate) after_gap: bool,
 }
 
 /// A batch on its way, and what it holds.
@@ -152,6 +154,7 @@ impl Writing {
             arriving: None,
             aside: Vec::new(),
             moves_outliers: false,
+            after_gap: false,
         }
     }
 
@@ -294,7 +297,7 @@ impl Writing {
         }
         let around = Around { before, after, current: None, replaces };
         let members = target_of(&event).map(|_| event.clone()).into_iter().collect();
-        self.new.push(New { event, around, members, transaction: None, redacted: None });
+        self.new.push(New { event, around, members, transaction: None, redacted: None, after_gap: false });
         Ok(())
     }
 
@@ -341,7 +344,8 @@ impl Writing {
             self.redact(redacts, event).await?;
         }
         let redacted = self.redacted_ahead(event).await?;
-        self.new.push(New { event: event.clone(), around, members, transaction: None, redacted });
+        let after_gap = self.after_gap;
+        self.new.push(New { event: event.clone(), around, members, transaction: None, redacted, after_gap });
         Ok(())
     }
 

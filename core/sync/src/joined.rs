@@ -52,7 +52,7 @@ impl Sync {
         // Whoever comes into a room again may have missed something that is not shown: what a client has from before ends.
         slice.limited |= has == Has::Nothing && turn.since.is_some();
         let full = has == Has::Nothing || turn.request.full_state;
-        let state = self.state_update(turn, &snapshot, &slice, after, full).await?;
+        let state = self.state_update(turn, &snapshot, (&slice, turn.to.position), after, full).await?;
         let ephemeral = self.ephemeral(turn, room, has).await?;
         let account_data = self.room_account_data(turn, room, has).await?;
         let own_changed = turn.changes.may_include(&Subject::own(turn.request.user, room));
@@ -77,7 +77,7 @@ impl Sync {
         &self,
         turn: &Turn<'_>,
         snapshot: &Snapshot,
-        slice: &Slice,
+        (slice, ends): (&Slice, Position),
         after: Option<Position>,
         full: bool,
     ) -> Result<StateEvents> {
@@ -94,7 +94,7 @@ impl Sync {
             session.reset();
         }
 
-        let end = self.state_at_end(turn, snapshot, slice).await?;
+        let end = self.state_at_end(snapshot, slice, ends).await?;
         let target = match turn.request.state_form {
             StateForm::Before => self.state_at_start(slice, &end, room).await?,
             StateForm::After => end,
@@ -162,12 +162,13 @@ impl Sync {
         Ok(changes.filter(|id| !in_timeline.contains(&**id)).collect())
     }
 
-    async fn state_at_end(&self, turn: &Turn<'_>, snapshot: &Snapshot, slice: &Slice) -> Result<Arc<RoomState>> {
+    /// The state after the timeline, which goes up to `ends`.
+    async fn state_at_end(&self, snapshot: &Snapshot, slice: &Slice, ends: Position) -> Result<Arc<RoomState>> {
         let room = snapshot.room_id();
         match slice.all.last().and_then(|known| known.room_after()) {
             Some(group) if Some(group) == snapshot.group() => Ok(Arc::new(snapshot.state().clone())),
             Some(group) => Ok(self.rooms().state_of_group(room, group).await?),
-            None => Ok(self.state_at(room, turn.to.position).await?),
+            None => Ok(self.state_at(room, ends).await?),
         }
     }
 

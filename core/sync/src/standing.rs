@@ -128,7 +128,7 @@ impl Sync {
         let (slice, state) = if was_inside && !forgotten {
             let slice = self.slice(turn, room, Span { after, through: leaving }, true).await?;
             let full = after.is_none() || turn.request.full_state;
-            let state = self.state_update(turn, &snapshot, &slice, after, full).await?;
+            let state = self.state_update(turn, &snapshot, (&slice, leaving), after, full).await?;
             (slice, state)
         } else {
             let slice = self.leaving_alone(turn, room, leaving).await?;

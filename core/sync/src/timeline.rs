@@ -103,10 +103,28 @@ impl Sync {
         }
         slice.events.reverse();
         slice.all.reverse();
+        self.cut_at_gap(&mut slice, room, span).await?;
         slice.is_linear = slice.all.windows(2).all(|pair| pair[0].after().is_some() && pair[0].after() == pair[1].before())
             // Where branches met, the state changed by more than the events in the timeline.
             && slice.all.iter().all(|known| known.room_after() == known.after());
         Ok(slice)
+    }
+
+    /// Leaves out what comes before a gap: a client has to know that there is one, and asks for what is before it.
+    async fn cut_at_gap(&self, slice: &mut Slice, room: &RoomId, span: Span) -> Result<()> {
+        // Across a gap the state is what another server told, never the one that an event here left.
+        if slice.all.windows(2).all(|pair| pair[0].after().is_some() && pair[0].after() == pair[1].before()) {
+            return Ok(());
+        }
+        let gap = self.rooms().last_gap(room, span.after.map(order_of), order_of(span.through)).await?;
+        if let Some(gap) = gap {
+            let is_after = |known: &Arc<Known>| known.order().is_some_and(|order| order >= gap);
+            let count = slice.all.len();
+            slice.events.retain(is_after);
+            slice.all.retain(is_after);
+            slice.limited |= slice.all.len() < count;
+        }
+        Ok(())
     }
 
     /// The slice as the client is told it.

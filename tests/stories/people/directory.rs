@@ -30,6 +30,8 @@ async fn people_are_found_where_one_could_meet_them() {
     assert_eq!(found(&anna, "ot").await, std::slice::from_ref(&otto.id));
     assert!(found(&otis, "anna").await.is_empty());
 
+    let also = anna.creates_public_room().await;
+    otis.joins(&also).await;
     let limited = anna.post(SEARCH, json!({ "search_term": "a", "limit": 1 })).await.ok();
     assert_eq!((limited["results"].as_array().unwrap().len(), &limited["limited"]), (1, &json!(true)));
     anna.post(SEARCH, json!({})).await.refused(400, "M_MISSING_PARAM");
