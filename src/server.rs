@@ -16,12 +16,12 @@ use lyceum_institution::{Institution, InstitutionParts};
 use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
-use lyceum_push::{Push, PushParts};
+use lyceum_push::{Push, PushParts, Registration, Services};
 use lyceum_rooms::{CampusRules, Checked, Judge, Lenient, Rooms, RoomsParts, Unreads};
 use lyceum_search::{Search, SearchParts};
 use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
-use lyceum_web::{Mounted, NoAppservices, Routes, SessionAuthenticator, WebState};
+use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -82,6 +82,7 @@ pub struct Server {
     search: Search,
     peers: Peers,
     push: Push,
+    services: Services,
     web: WebState,
     client: lyceum_client_api::Api,
     federation: lyceum_federation::Api,
@@ -149,6 +150,7 @@ impl Server {
             config: config.search,
         })
         .context("the search index cannot be opened")?;
+        let outbound_for_services = outbound.clone();
         let peers = Peers::start(PeersParts {
             store: store.clone(),
             key,
@@ -168,7 +170,12 @@ impl Server {
                 clock: clock.clone(),
             })
         });
-        let people = SessionAuthenticator::new(accounts.clone(), Arc::new(NoAppservices));
+        let services = self::services(config, outbound_for_services)?;
+        accounts.reserve({
+            let services = services.clone();
+            move |user| services.is_exclusive_user(user)
+        });
+        let people = SessionAuthenticator::new(accounts.clone(), Arc::new(services.clone()));
         let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());
         let federation = lyceum_federation::Api {
             web: web.clone(),
@@ -189,6 +196,7 @@ impl Server {
             search: search.clone(),
             peers: peers.clone(),
             push: push.clone(),
+            services: services.clone(),
             clock: clock.clone(),
             served_rooms: served_rooms(&config.rooms.default_version),
             well_known: config.well_known.clone(),
@@ -207,6 +215,7 @@ impl Server {
             search,
             peers,
             push,
+            services,
             web,
             client,
             federation,
@@ -318,4 +327,11 @@ fn rules(institution: &Institution) -> Arc<dyn Judge> {
 fn served_rooms(default: &RoomVersionId) -> ServedRooms {
     let versions = (1..=12).filter_map(|version: u8| RoomVersionId::try_from(version.to_string()).ok()).collect();
     ServedRooms { default: default.clone(), versions }
+}
+
+/// The application services, as their files say.
+fn services(config: &Config, outbound: Outbound) -> anyhow::Result<Services> {
+    let read = |file: &PathBuf| Ok((file.clone(), Registration::read(file)?));
+    let registrations = config.appservices.files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok(Services::new(registrations, &config.server.name, outbound)?)
 }

@@ -6,7 +6,7 @@ use lyceum_events::Clock;
 use lyceum_institution::{EncryptionAdvice, Institution};
 use lyceum_media::Media;
 use lyceum_peers::Peers;
-use lyceum_push::Push;
+use lyceum_push::{Push, Services};
 use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
@@ -40,6 +40,8 @@ pub struct Api {
     pub peers: Peers,
     /// Notifications.
     pub push: Push,
+    /// Application services.
+    pub services: Services,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Which versions of rooms are made here.
@@ -84,6 +86,7 @@ handles! {
     search: Search,
     peers: Peers,
     push: Push,
+    services: Services,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

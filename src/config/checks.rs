@@ -160,6 +160,13 @@ pub(super) fn surroundings(config: &Config) -> Vec<Finding> {
             }
         }
     }
+    for (index, path) in config.appservices.files.iter().enumerate() {
+        if readable(path).is_ok()
+            && let Err(wrong) = lyceum_push::Registration::read(path)
+        {
+            found.push(Finding::new(&format!("appservices.files.{index}"), wrong.to_string()));
+        }
+    }
     found
 }
 

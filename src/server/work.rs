@@ -6,7 +6,7 @@ use lyceum_peers::sender::{RoomsSource, Sender};
 
 use lyceum_accounts::Accounts;
 use lyceum_media::Media;
-use lyceum_push::Notifier;
+use lyceum_push::{Feeds, Notifier};
 use lyceum_rooms::Rooms;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ pub(super) struct Work {
     /// `None` when the server does not federate.
     sender: Option<Sender>,
     notifier: Notifier,
+    feeds: Feeds,
     upkeep: JoinHandle<()>,
     delays: JoinHandle<()>,
     search: JoinHandle<()>,
@@ -39,25 +40,30 @@ impl Server {
             false => None,
         };
         let notifier = Notifier::start(&self.push).await.context("telling push gateways")?;
+        self.services.make_senders(&self.accounts).await.context("making the users of application services")?;
+        let feeds = Feeds::start(&self.push, &self.services).await.context("telling application services")?;
         let upkeep = tokio::spawn(upkeep(self.accounts.clone(), self.rooms.clone(), self.client.media.clone()));
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
         let campus_rooms = self.campus_rooms.clone().map(|keeper| tokio::spawn(keeper.run()));
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
-        self.work = Some(Work { sender, notifier, upkeep, delays, search, campus_rooms });
+        self.work = Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, upkeep, delays, search, campus_rooms }) = self.work.take() else { return };
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms }) = self.work.take() else {
+            return;
+        };
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
         campus_rooms.iter().for_each(JoinHandle::abort);
         search.abort();
         notifier.stop().await;
+        feeds.stop().await;
         if let Some(sender) = sender {
             sender.stop().await;
         }
@@ -65,15 +71,21 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, upkeep, delays, search, campus_rooms }) = &self.work else { return };
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms }) = &self.work else { return };
         upkeep.abort();
         delays.abort();
         campus_rooms.iter().for_each(JoinHandle::abort);
         search.abort();
         notifier.crash();
+        feeds.crash();
         if let Some(sender) = sender {
             sender.crash();
         }
+    }
+
+    /// Who tells application services, while it does.
+    pub fn feeds(&self) -> Option<&Feeds> {
+        Some(&self.work.as_ref()?.feeds)
     }
 
     /// Who tells push gateways, while it does.

@@ -1,9 +1,9 @@
 //! Whole servers in one process: what people do, told as stories. One binary, so that it links once.
 
-#[expect(dead_code, reason = "vocabulary for stories that are still to be told")]
 mod support;
 
 mod across;
+mod appservices;
 mod calls;
 mod configuration;
 mod delayed;

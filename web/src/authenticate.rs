@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use http::{StatusCode, header, request::Parts};
 use lyceum_accounts::{AccountError, Accounts, Session};
+use lyceum_push::Services;
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
@@ -100,6 +101,18 @@ impl Appservices for NoAppservices {
 
     fn owns(&self, _: &str, _: &UserId) -> bool {
         false
+    }
+}
+
+impl Appservices for Services {
+    fn by_token(&self, token: &str) -> Option<AppserviceFacts> {
+        let service = Self::by_token(self, token)?;
+        let (id, sender) = (service.registration.id.clone(), service.sender.clone());
+        Some(AppserviceFacts { id, sender, rate_limited: service.registration.rate_limited })
+    }
+
+    fn owns(&self, id: &str, user: &UserId) -> bool {
+        self.by_id(id).is_some_and(|service| service.has_user(user))
     }
 }
 

@@ -1,6 +1,8 @@
 //! `/createRoom`.
 
 use axum::extract::State;
+use lyceum_accounts::Accounts;
+use lyceum_push::Services;
 use lyceum_rooms::{InitialState, NewRoom, Preset, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
 use ruma::{
@@ -14,7 +16,10 @@ use ruma::{
 use serde::Deserialize;
 
 use super::content;
-use crate::remote::Remote;
+use crate::{
+    appservice::{check_alias, make_known},
+    remote::Remote,
+};
 
 /// The bytes of a name and a topic.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -33,9 +38,16 @@ struct StateOfRequest {
 pub(crate) async fn create_room(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(accounts): State<Accounts>,
+    State(services): State<Services>,
     Authed { session, body }: Authed<Request>,
 ) -> Answer<Response> {
     let new = new_room(body, rooms.server())?;
+    if let Some(alias) = &new.alias {
+        check_alias(&services, &session, alias)?;
+    }
+    let invited: Vec<_> = new.invite.iter().map(|user| &**user).collect();
+    make_known(&services, &accounts, &invited).await?;
     let is_direct = new.is_direct;
     let created = rooms.create(&session.user_id, new).await?;
     for invitee in &created.remote_invites {

@@ -47,11 +47,12 @@ async fn look_through(
     if let Some(server) = elsewhere(asked.server.as_ref(), rooms) {
         return remote.directory(&server, &asked).await;
     }
-    if matches!(asked.room_network, RoomNetwork::ThirdParty(_)) {
-        return Ok(get_public_rooms_filtered::v3::Response::new());
-    }
     let query = DirectoryQuery::of(&asked.filter, asked.since.as_deref(), asked.limit)?;
-    Ok(answer(&rooms.directory(asker, &query).await?))
+    let page = match &asked.room_network {
+        RoomNetwork::ThirdParty(network) => rooms.directory_of_network(asker, network, &query).await?,
+        _ => rooms.directory(asker, &query).await?,
+    };
+    Ok(answer(&page))
 }
 
 fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {

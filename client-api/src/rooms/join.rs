@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::{Accounts, Session};
+use lyceum_push::Services;
 use lyceum_rooms::{Joining, Membership, Outcome, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, Ruma, body};
 use ruma::{
@@ -54,11 +55,12 @@ pub(crate) async fn join_room_by_id_or_alias(
     State(rooms): State<Rooms>,
     State(accounts): State<Accounts>,
     State(remote): State<Remote>,
+    State(services): State<Services>,
     request: AuthedRaw<(OwnedRoomOrAliasId,), Via>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
     let Via { via, server_name } = request.query;
     let via = if via.is_empty() { server_name } else { via };
-    let (room, via) = find(&rooms, &remote, request.path.0, via).await?;
+    let (room, via) = find(&rooms, &remote, &services, request.path.0, via).await?;
     join((&rooms, &accounts, &remote), (&request.session, &request.body), &room, &via).await?;
     Ok(Ruma(join_room_by_id_or_alias::v3::Response::new(room)))
 }
@@ -67,9 +69,10 @@ pub(crate) async fn join_room_by_id_or_alias(
 pub(crate) async fn knock_room(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(services): State<Services>,
     Authed { session, body }: Authed<knock_room::v3::Request>,
 ) -> Answer<knock_room::v3::Response> {
-    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
+    let (room, via) = find(&rooms, &remote, &services, body.room_id_or_alias, body.via).await?;
     if rooms.knock(&session.user_id, &room, body.reason.as_deref()).await? == Outcome::ByAnotherServer {
         remote.knock(&session.user_id, &room, body.reason.as_deref(), &via).await?;
     }
@@ -114,13 +117,14 @@ pub(crate) async fn carry_over(
 pub(crate) async fn find(
     rooms: &Rooms,
     remote: &Remote,
+    services: &Services,
     id_or_alias: OwnedRoomOrAliasId,
     mut via: Vec<OwnedServerName>,
 ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
     match OwnedRoomId::try_from(id_or_alias) {
         Ok(room) => Ok((room, via)),
         Err(alias) => {
-            let (room, servers) = find_alias(rooms, remote, &alias).await?;
+            let (room, servers) = find_alias(rooms, remote, services, &alias).await?;
             via.extend(servers);
             Ok((room, via))
         }
@@ -131,12 +135,17 @@ pub(crate) async fn find(
 pub(crate) async fn find_alias(
     rooms: &Rooms,
     remote: &Remote,
+    services: &Services,
     alias: &RoomAliasId,
 ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
     if alias.server_name() != rooms.server() {
         return remote.resolve_alias(alias).await;
     }
-    let room = rooms.resolve_alias(alias).await?.ok_or_else(|| ApiError::not_found("There is no such alias"))?;
+    let mut room = rooms.resolve_alias(alias).await?;
+    if room.is_none() && services.query_alias(alias).await {
+        room = rooms.resolve_alias(alias).await?;
+    }
+    let room = room.ok_or_else(|| ApiError::not_found("There is no such alias"))?;
     let servers = rooms.servers_in(&room).await?;
     Ok((room, servers))
 }

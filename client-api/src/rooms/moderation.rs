@@ -1,18 +1,22 @@
 //! Asking people in, sending them away, and leaving.
 
 use axum::extract::State;
+use lyceum_accounts::Accounts;
+use lyceum_push::Services;
 use lyceum_rooms::{Outcome, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
 use ruma::api::client::membership::{
     ban_user, forget_room, invite_user, invite_user::v3::InvitationRecipient, kick_user, leave_room, unban_user,
 };
 
-use crate::remote::Remote;
+use crate::{appservice::make_known, remote::Remote};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/invite`.
 pub(crate) async fn invite_user(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(accounts): State<Accounts>,
+    State(services): State<Services>,
     Authed { session, body }: Authed<invite_user::v3::Request>,
 ) -> Answer<invite_user::v3::Response> {
     let invite = match body.recipient {
@@ -21,6 +25,7 @@ pub(crate) async fn invite_user(
     };
     let (inviter, invitee, reason) = (&session.user_id, &invite.user_id, invite.reason.as_deref());
     if rooms.is_local(invitee) {
+        make_known(&services, &accounts, &[invitee]).await?;
         rooms.invite(inviter, &body.room_id, invitee, reason).await?;
     } else {
         remote.invite(inviter, &body.room_id, invitee, reason, false).await?;

@@ -1,6 +1,7 @@
 //! Spaces as trees, and what may be told of one room.
 
 use axum::extract::State;
+use lyceum_push::Services;
 use lyceum_rooms::{Asker, Membership, RoomError, Rooms, Walk};
 use lyceum_web::{Answer, ApiError, Authed, MaybeAuthed, Ruma};
 use ruma::api::client::{
@@ -45,9 +46,10 @@ pub(crate) async fn get_hierarchy(
 pub(crate) async fn get_summary(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(services): State<Services>,
     MaybeAuthed { session, body }: MaybeAuthed<get_summary::v1::Request>,
 ) -> Answer<get_summary::v1::Response> {
-    let (room, via) = find(&rooms, &remote, body.room_id_or_alias, body.via).await?;
+    let (room, via) = find(&rooms, &remote, &services, body.room_id_or_alias, body.via).await?;
     let asker = session.as_ref().map_or(Asker::Anybody, |session| Asker::Person(&session.user_id));
     let (summary, membership) = match rooms.summary_for(asker, &room).await {
         Err(RoomError::UnknownRoom(_)) => {

@@ -6,14 +6,19 @@ use ruma::api::client::{
     membership::{join_room_by_id, join_room_by_id_or_alias, joined_members},
     message::send_message_event,
     peeking::listen_to_new_events,
+    thirdparty::{
+        get_location_for_protocol, get_location_for_room_alias, get_protocol, get_protocols, get_user_for_protocol,
+        get_user_for_user_id,
+    },
 };
 
 use crate::{
-    Api,
+    Api, appservice,
     rooms::{
         aliases, by_time, create, delayed, directory, join, members, messages, moderation, peek, relations, reports,
         send, spaces, state, upgrade,
     },
+    thirdparty,
 };
 
 /// Spec, "Guest access": what guests may call.
@@ -26,7 +31,7 @@ const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guest
 const ONE_EVENT: [&str; 2] = ["/_matrix/client/r0/events/{event_id}", "/_matrix/client/v3/events/{event_id}"];
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
-    delays(found(said(membership(routes))))
+    delays(services(found(said(membership(routes)))))
         .mount_with(ACTIVE, upgrade::upgrade_room)
         .mount_with(ACTIVE, create::create_room)
         .mount_with(ACTIVE, aliases::create_alias)
@@ -73,6 +78,19 @@ fn said(routes: Routes<Api>) -> Routes<Api> {
         .mount_with(ACTIVE, reports::report_content)
         .mount_with(ACTIVE, reports::report_room)
         .mount_with(ACTIVE, reports::report_user)
+}
+
+fn services(routes: Routes<Api>) -> Routes<Api> {
+    let plain = RouteOptions::new();
+    routes
+        .mount(appservice::request_ping)
+        .mount(appservice::set_room_visibility)
+        .mount_as::<get_protocols::v3::Request, _, _>(plain, thirdparty::get_protocols)
+        .mount_as::<get_protocol::v3::Request, _, _>(plain, thirdparty::get_protocol)
+        .mount_as::<get_location_for_protocol::v3::Request, _, _>(plain, thirdparty::get_location_for_protocol)
+        .mount_as::<get_location_for_room_alias::v3::Request, _, _>(plain, thirdparty::get_location_for_room_alias)
+        .mount_as::<get_user_for_protocol::v3::Request, _, _>(plain, thirdparty::get_user_for_protocol)
+        .mount_as::<get_user_for_user_id::v3::Request, _, _>(plain, thirdparty::get_user_for_user_id)
 }
 
 fn delays(routes: Routes<Api>) -> Routes<Api> {

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_push::Services;
 use lyceum_rooms::{Joining, Membership, Outcome, Rooms, Sender, Snapshot};
 use lyceum_web::{ApiError, AuthedRaw, RawJson, body};
 use ruma::{
@@ -31,12 +32,13 @@ pub(crate) async fn join(
     State(accounts): State<Accounts>,
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(services): State<Services>,
     request: AuthedRaw<(String,)>,
 ) -> Raw {
     request.session.check_admin()?;
     let Whom { user_id } = body::json(&request.body)?;
     let user = administered(&accounts, &request.session, &user_id).await?;
-    let (room, via) = find(&rooms, &remote, RoomOrAliasId::parse(&request.path.0)?, Vec::new()).await?;
+    let (room, via) = find(&rooms, &remote, &services, RoomOrAliasId::parse(&request.path.0)?, Vec::new()).await?;
     let snapshot = rooms.snapshot(&room).await;
     if let Ok(snapshot) = &snapshot
         && snapshot.facts().join_rule != JoinRule::Public
@@ -60,12 +62,13 @@ struct MaybeWhom {
 pub(crate) async fn make_room_admin(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(services): State<Services>,
     request: AuthedRaw<(String,)>,
 ) -> Raw {
     request.session.check_admin()?;
     let MaybeWhom { user_id } = if request.body.is_empty() { MaybeWhom::default() } else { body::json(&request.body)? };
     let target = user_id.unwrap_or_else(|| request.session.user_id.clone());
-    let (room, _) = find(&rooms, &remote, RoomOrAliasId::parse(&request.path.0)?, Vec::new()).await?;
+    let (room, _) = find(&rooms, &remote, &services, RoomOrAliasId::parse(&request.path.0)?, Vec::new()).await?;
     let snapshot = rooms.snapshot(&room).await?;
     let (giver, level) = most_powerful(&snapshot)
         .ok_or_else(|| ApiError::unknown("No member of this server may change the power levels of this room"))?;

@@ -151,7 +151,7 @@ impl Accounts {
         localpart: &str,
         choice: Option<DeviceChoice>,
     ) -> Result<Registered> {
-        let user = self.available(localpart).await?;
+        let user = self.free(localpart).await?;
         let account = User::new(UserKind::Bridged(service.to_owned()), self.now_ms());
         self.add_account(user, account, choice, Batch::new()).await
     }

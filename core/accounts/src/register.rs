@@ -34,8 +34,15 @@ pub struct Registered {
 }
 
 impl Accounts {
-    /// The user id that a wanted local part gives, if it may be had. Capitals are made small, as clients expect.
+    /// The user id that a wanted local part gives, if a person may have it: it is free, and no application service's alone.
     pub async fn available(&self, localpart: &str) -> Result<OwnedUserId> {
+        let user = self.free(localpart).await?;
+        self.check_not_exclusive(&user)?;
+        Ok(user)
+    }
+
+    /// The user id that a wanted local part gives, if nobody has it. Capitals are made small, as clients expect.
+    pub(crate) async fn free(&self, localpart: &str) -> Result<OwnedUserId> {
         let user = self.valid_user_id(localpart)?;
         if self.exists(&user).await? { Err(AccountError::UserInUse) } else { Ok(user) }
     }

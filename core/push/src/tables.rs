@@ -2,7 +2,7 @@
 
 use lyceum_storage::Table;
 
-use crate::{notifier::StoredLine, pushers::StoredPusher};
+use crate::{notifier::StoredLine, pushers::StoredPusher, services::StoredFeed};
 
 /// `(user, app id, pushkey)`.
 pub(crate) const PUSHERS: Table<(String, String, String), StoredPusher> = Table::new(
@@ -22,4 +22,11 @@ pub(crate) const UNDELIVERED: Table<(String, String, String), StoredLine> = Tabl
     "n.undelivered",
     "what a gateway has not taken for a second or more; written with the notifier's place, read at its start; one row for \
      each such pusher, of at most WAITING_MAX notices",
+);
+
+/// By application service.
+pub(crate) const FEEDS: Table<String, StoredFeed> = Table::new(
+    "n.feed",
+    "the transaction that a service was sent last, so that it comes again under the same id after a crash; written before \
+     each transaction; one row for each service",
 );

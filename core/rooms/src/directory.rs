@@ -1,5 +1,6 @@
 //! The directory: the rooms that are listed, looked through by words and kinds, the largest first.
 
+use lyceum_storage::Batch;
 use ruma::{
     OwnedRoomId, RoomId, UInt,
     directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomTypeFilter},
@@ -8,7 +9,7 @@ use ruma::{
 
 use crate::{
     Asker, Result, RoomError, Rooms,
-    tables::{HEADS, LISTED},
+    tables::{HEADS, LISTED, LISTED_BY_NETWORK},
 };
 
 /// Rooms that the directory lists at most.
@@ -107,8 +108,42 @@ impl Rooms {
 
     /// A page of the directory.
     pub async fn directory(&self, asker: Asker<'_>, query: &DirectoryQuery) -> Result<DirectoryPage> {
+        let listed = self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await?;
+        self.directory_page(listed.into_iter().map(|(room, ())| room), asker, query).await
+    }
+
+    /// A page of the directory that an application service keeps for a network it bridges to.
+    pub async fn directory_of_network(
+        &self,
+        asker: Asker<'_>,
+        network: &str,
+        query: &DirectoryQuery,
+    ) -> Result<DirectoryPage> {
+        let scan = LISTED_BY_NETWORK.prefix((network,)).limit(LISTED_MAX);
+        let listed = self.store().scan(&LISTED_BY_NETWORK, scan).await?;
+        self.directory_page(listed.into_iter().map(|((_, room), ())| room), asker, query).await
+    }
+
+    /// Lists a room in the directory of a network, or no longer, as its application service says.
+    pub async fn set_listed_by_network(&self, network: &str, room: &RoomId, listed: bool) -> Result<()> {
+        self.snapshot(room).await?;
+        let mut batch = Batch::new();
+        match listed {
+            true => batch.put(&LISTED_BY_NETWORK, (network, room.as_str()), &()),
+            false => batch.delete(&LISTED_BY_NETWORK, (network, room.as_str())),
+        };
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
+    async fn directory_page(
+        &self,
+        listed: impl Iterator<Item = String> + Send,
+        asker: Asker<'_>,
+        query: &DirectoryQuery,
+    ) -> Result<DirectoryPage> {
         let mut found = Vec::new();
-        for (room, ()) in self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await? {
+        for room in listed {
             let Ok(room) = OwnedRoomId::try_from(room) else { continue };
             match self.snapshot(&room).await {
                 Ok(snapshot) if snapshot.joined_count() > 0 && self.0.judge.shows(asker, &snapshot).await => {

@@ -127,6 +127,12 @@ pub(crate) const EARLIER: Table<String, Vec<String>> = Table::new(
 pub(crate) const LISTED: Table<String, ()> =
     Table::new("r.listed", "the rooms that the directory lists; at most one row for each room");
 
+/// `(network of an application service, room)`.
+pub(crate) const LISTED_BY_NETWORK: Table<(String, String), ()> = Table::new(
+    "r.listednetwork",
+    "the rooms that application services list for the networks they bridge to; at most one row for each room and network",
+);
+
 /// By position: what people reported.
 pub(crate) const REPORTS: Table<u64, Report> = Table::new(
     "r.report",

@@ -9,7 +9,7 @@ use lyceum_accounts::{DeviceChoice, NewPerson};
 use lyceum_events::{ManualClock, ServerKey};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{NoServices, sender::Sender};
-use lyceum_push::Notifier;
+use lyceum_push::{Feeds, Notifier};
 use lyceum_storage::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +83,7 @@ impl Campus {
         let servers = || self.hosts.values().map(|host| &host.server);
         servers().filter_map(Server::sender).all(Sender::is_settled)
             && servers().filter_map(Server::notifier).all(Notifier::is_settled)
+            && servers().filter_map(Server::feeds).all(Feeds::is_settled)
     }
 
     /// Stops the server of this name and starts it again over what it has stored. People go on by

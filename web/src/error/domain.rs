@@ -6,7 +6,7 @@ use lyceum_accounts::AccountError;
 use lyceum_events::EventError;
 use lyceum_institution::InstitutionError;
 use lyceum_media::MediaError;
-use lyceum_push::PushError;
+use lyceum_push::{PingError, PushError};
 use lyceum_rooms::RoomError;
 use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
@@ -194,6 +194,20 @@ impl From<MediaError> for ApiError {
             MediaError::File(error) => Self::internal(&error),
             MediaError::Storage(error) => error.into(),
             MediaError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<PingError> for ApiError {
+    fn from(error: PingError) -> Self {
+        let message = error.to_string();
+        match error {
+            PingError::NoUrl => Self::new(StatusCode::BAD_REQUEST, "M_URL_NOT_SET", message),
+            PingError::BadStatus { status, body } => {
+                Self::new(StatusCode::BAD_GATEWAY, "M_BAD_STATUS", message).with("status", status).with("body", body)
+            }
+            PingError::Unreachable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED", message),
+            PingError::Timeout => Self::new(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", message),
         }
     }
 }
