@@ -8,26 +8,43 @@ use crate::listen::Running;
 use crate::server::Server;
 use crate::telemetry::Telemetry;
 
+/// What is listened for. From when this is made, a signal waits until it is looked at and no longer ends the process.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Begins to listen.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Serves until asked to stop (`Ok`) or until the store fails or a listener breaks (`Err`).
 pub(crate) async fn until_stopped(
+    mut signals: Signals,
     loaded: &Loaded,
     telemetry: &Telemetry,
     running: &Running,
     server: &Server,
     store: &Store,
 ) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hang_up: Signal = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
             error = store.failed() => {
                 // Never carry on with memory ahead of the disk.
                 anyhow::bail!("the store failed, so the server stops: {error}. Nothing that was acknowledged is lost; \
                                see to the disk (space, hardware, permissions) and start the server again");
             }
-            _ = hang_up.recv() => reload(loaded, telemetry, running, server),
+            _ = signals.hang_up.recv() => reload(loaded, telemetry, running, server),
         }
     }
 }

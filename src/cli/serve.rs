@@ -10,7 +10,8 @@ use crate::config::{self, Config, Loaded};
 use crate::listen::{Listeners, Serves};
 use crate::operator::socket;
 use crate::server::{Parts, Server};
-use crate::{files, signals, signing_key, telemetry};
+use crate::signals::{self, Signals};
+use crate::{files, signing_key, telemetry};
 
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load(file)?;
@@ -24,6 +25,8 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { config, file } = loaded.clone();
     let telemetry = telemetry::start(&config.log)?;
+    // Before anything is opened: who starts a server may stop it at once, and that is to be in order too.
+    let signals = Signals::listen()?;
     // Bound before the store is opened: a port in use is told before anything is written.
     let listeners = Listeners::bind(&config)?;
     let store = open_store(&config).await?;
@@ -40,7 +43,7 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     }
     tracing::info!(server = %config.server.name, listeners = %running.addresses(), "serving");
 
-    let ended = signals::until_stopped(&loaded, &telemetry, &running, &server, &store).await;
+    let ended = signals::until_stopped(signals, &loaded, &telemetry, &running, &server, &store).await;
     server.close();
     running.stop().await;
     server.stop().await;
