@@ -1,6 +1,6 @@
 //! What a web page says of itself: OpenGraph, and what stands in for it. Pure.
 
-use html5gum::{StartTag, Token, Tokenizer};
+use html5gum::{StartTag, Token, Tokenizer, emitters::default::DefaultEmitter};
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -46,7 +46,10 @@ struct Gathered {
 /// Reads a page that was found at `url`.
 pub(crate) fn read(html: &str, url: &Url) -> Page {
     let (mut gathered, mut in_title) = (Gathered::default(), false);
-    for Ok(token) in Tokenizer::new(html) {
+    let mut emitter = DefaultEmitter::default();
+    // What looks like a tag within a title or a script is none.
+    emitter.naively_switch_states(true);
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
         match token {
             Token::StartTag(tag) if *tag.name == b"title"[..] => in_title = gathered.title.is_empty(),
             Token::StartTag(tag) => gathered.take(&tag),
@@ -129,6 +132,7 @@ mod tests {
             page("<TITLE>Plain <b>x</TITLE><body><img src='data:image/png;base64,AA'><img src=/a.png><img src=b>");
         assert_eq!(plain.properties["og:title"], "Plain <b>x");
         assert_eq!(plain.image.expect("an image").as_str(), "https://campus.example/a.png");
+        assert_eq!(page("<script>'<img src=/spy.png>'</script><title>x</title>").image, None);
     }
 
     #[test]
