@@ -13,10 +13,15 @@ use serde_json::json;
 
 use crate::answers::{Raw, empty};
 
-const LOGIN: &str = include_str!("pages/login.html");
-const DUMMY: &str = include_str!("pages/dummy.html");
-const TOKEN: &str = include_str!("pages/registration_token.html");
-const PASSWORD: &str = include_str!("pages/password.html");
+/// A page: the head that all share, then its own parts in order.
+macro_rules! page {
+    ($($part:literal),+) => { concat!(include_str!("pages/head.html"), $(include_str!($part)),+) };
+}
+
+const LOGIN: &str = page!("pages/login.html");
+const DUMMY: &str = page!("pages/dummy.html", "pages/stage.html");
+const TOKEN: &str = page!("pages/registration_token.html", "pages/stage.html");
+const PASSWORD: &str = page!("pages/password.html", "pages/stage.html");
 
 /// The pages load nothing from anywhere and talk to this server alone.
 const POLICY: HeaderValue = HeaderValue::from_static(

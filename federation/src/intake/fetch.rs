@@ -7,6 +7,7 @@ use lyceum_peers::{
     PeerError, Unverified,
     calls::{RawEvent, StateIds},
 };
+use lyceum_web::ApiError;
 use ruma::{OwnedEventId, ServerName};
 use std::collections::HashSet;
 
@@ -33,8 +34,9 @@ impl Filling<'_> {
     async fn proved(&self, events: Vec<RawEvent>) -> Result<Vec<Event>, Trouble> {
         let (texts, rules) = (events.into_iter().map(Text).collect::<Vec<_>>(), self.rules.clone());
         let parsed = tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await;
+        let parsed = parsed.map_err(|error| Trouble::Here(Box::new(ApiError::internal(&error))))?;
         let mut unverified = Vec::new();
-        for received in parsed.unwrap_or_default() {
+        for received in parsed {
             match received {
                 Ok(event) if event.event().room() == self.room => {
                     unverified.push(Unverified { event, rules: self.rules.clone() });
