@@ -220,9 +220,10 @@ describe("everyday messaging", { timeout: 240_000 }, () => {
                     "m.relates_to": { "rel_type": "m.thread", "event_id": root, "is_falling_back": true, "m.in_reply_to": { event_id: replies.at(-1) ?? root } },
                 }));
             }
+            // Not the client's own `length`: it adds a reply that comes over sync to a bundled count that had it already.
             const thread = await eventually("alice's client has the thread with three replies", () => {
                 const found = alice.getRoom(room).getThread(root);
-                return found?.length === 3 && found;
+                return replies.every((reply) => found?.findEventById(reply)?.status === null) && found;
             });
             assert.equal(thread.rootEvent.getId(), root, "the root");
             const raw = await alice.fetchRoomEvent(room, root);
