@@ -100,6 +100,16 @@ async fn edits_and_redactions_change_what_is_found() {
     assert_eq!(finds(&anna, "whale").await, ["blue whale"]);
     anna.put(&redact(&event), json!({})).await.ok();
     assert!(finds(&anna, "whale").await.is_empty());
+    // The same with nobody searching in between, so that all of it is taken in together.
+    let event = anna.says(&room, "acorn").await;
+    let edit = json!({
+        "msgtype": "m.text", "body": "* beech", "m.new_content": { "msgtype": "m.text", "body": "beech" },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": event },
+    });
+    let edit = anna.sends(&room, "m.room.message", edit).await;
+    anna.put(&redact(&edit), json!({})).await.ok();
+    assert!(finds(&anna, "beech").await.is_empty());
+    assert_eq!(finds(&anna, "acorn").await, ["acorn"]);
 }
 
 #[tokio::test]

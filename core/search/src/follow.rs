@@ -1,10 +1,13 @@
 //! The handle, and following the stream: what changes in rooms changes in the index.
 
 use lyceum_rooms::{Direction, Known, Relation, Rooms};
-use lyceum_storage::{Commit, Position, Store, Subject};
+use lyceum_storage::{Commit, Position, Store, Subject, Tail};
 use ruma::{OwnedRoomId, RoomId, events::TimelineEventType};
-use std::{path::Path, sync::Arc, time::Duration};
-use tokio::sync::{Mutex, Notify, broadcast::error::RecvError, watch};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, Notify, broadcast::error::RecvError, watch},
+    time::Instant,
+};
 
 use crate::{
     SearchConfig, SearchError,
@@ -15,12 +18,15 @@ use crate::{
 
 /// Groups of commits read at once.
 const PAGE_GROUPS: usize = 256;
-/// Events of one room that one commit can hold, and that are read at once when the index is made anew.
-const PAGE_EVENTS: usize = 1_000;
-/// Rooms listed at once when the index is made anew.
-const PAGE_ROOMS: usize = 500;
-/// So much is gathered before it is made durable, unless somebody searches.
+/// Events of one room that are read at once.
+pub(crate) const PAGE_EVENTS: usize = 1_000;
+/// So much of the stream is read at once, while it is still in memory.
 const GATHER: Duration = Duration::from_millis(500);
+/// So long changes wait to become durable and visible, unless somebody searches: each time costs a new segment of the index,
+/// however little is in it.
+const SETTLE: Duration = Duration::from_secs(10);
+/// Changes made at once.
+const CHANGES_MAX: usize = 20_000;
 /// How long a search waits for what was said just before it.
 const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 /// The pause after a failure.
@@ -47,11 +53,26 @@ pub(crate) struct Inner {
     pub(crate) rooms: Rooms,
     pub(crate) index: Arc<Index>,
     /// One at a time changes the index.
-    turn: Mutex<()>,
-    /// How far the stream was followed; `None` until somebody follows it.
+    pub(crate) progress: Mutex<Progress>,
+    /// How far searches see; `None` until somebody follows the stream.
     done: watch::Sender<Option<Position>>,
     /// Somebody waits for what is gathered.
     wanted: Notify,
+}
+
+/// How far the stream was taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) at: Position,
+    /// Since when changes wait to be made durable and visible.
+    unsettled: Option<Instant>,
+}
+
+impl Progress {
+    /// Everything before a position is durable and visible.
+    pub(crate) fn settled(at: Position) -> Self {
+        Self { at, unsettled: None }
+    }
 }
 
 impl Search {
@@ -66,7 +87,7 @@ impl Search {
             store,
             rooms,
             index,
-            turn: Mutex::default(),
+            progress: Mutex::default(),
             done: watch::Sender::new(None),
             wanted: Notify::new(),
         }))))
@@ -92,80 +113,140 @@ impl Search {
     }
 }
 
+/// Whether events of the stream may be in the index already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen {
+    No,
+    Perhaps,
+}
+
 /// Nothing that only ends by failing gives.
 enum Never {}
 
 impl Inner {
     async fn follow(&self) -> Result<Never> {
-        let mut tail = self.store.tail();
-        let start = match self.index.position()? {
-            Some(position) => position,
-            None => {
-                self.rebuild().await?;
-                self.index.position()?.unwrap_or_default()
+        self.resume().await?;
+        let mut asked = false;
+        loop {
+            // Before it is read, so that whatever is not read wakes.
+            let tail = self.store.tail();
+            let settle_at = self.take_in(asked).await?;
+            asked = self.pause(tail, settle_at).await;
+        }
+    }
+
+    /// Goes on from what is durable in the index, which is made if there is none.
+    async fn resume(&self) -> Result<()> {
+        self.blocking(|index| {
+            index.discard();
+            Ok(())
+        })
+        .await?;
+        if let Some(at) = self.index.position()? {
+            *self.progress.lock().await = Progress::settled(at);
+        } else {
+            self.rebuild().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what was committed, and makes it visible if it is time, or if somebody asks for it. Answers when the next time
+    /// is.
+    async fn take_in(&self, asked: bool) -> Result<Option<Instant>> {
+        let mut progress = self.progress.lock().await;
+        let Some((changes, through)) = self.changes_since(progress.at, Seen::No).await? else {
+            drop(progress);
+            self.rebuild().await?;
+            return Ok(Some(Instant::now()));
+        };
+        if !changes.is_empty() {
+            self.blocking(move |index| index.apply(changes)).await?;
+            progress.unsettled.get_or_insert_with(Instant::now);
+        }
+        progress.at = through;
+        if progress.unsettled.is_some_and(|since| asked || since.elapsed() >= SETTLE) {
+            self.blocking(move |index| index.commit(through)).await?;
+            progress.unsettled = None;
+        }
+        if progress.unsettled.is_none() {
+            self.done.send_replace(Some(through));
+        }
+        Ok(progress.unsettled.map(|since| since + SETTLE))
+    }
+
+    /// Waits until there is something to be taken in, or to be settled. Answers whether somebody waits for it.
+    async fn pause(&self, mut tail: Tail, settle_at: Option<Instant>) -> bool {
+        let more = async {
+            if let Err(RecvError::Closed) = tail.recv().await {
+                std::future::pending().await
+            }
+            tokio::time::sleep(GATHER).await;
+        };
+        let settling = async {
+            match settle_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
             }
         };
-        self.done.send_replace(Some(start));
-        let mut at = start;
-        loop {
-            let through = self.step(at).await?;
-            self.done.send_replace(Some(through));
-            if through > at {
-                at = through;
-                continue;
-            }
-            match tail.recv().await {
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(GATHER) => {}
-                () = self.wanted.notified() => {}
-            }
+        tokio::select! {
+            () = self.wanted.notified() => true,
+            () = more => false,
+            () = settling => false,
         }
     }
 
-    /// Takes the next commits into the index. Answers how far it came.
-    async fn step(&self, after: Position) -> Result<Position> {
-        let page = self.store.commits_since(after, PAGE_GROUPS).await?;
-        if page.missed {
-            self.rebuild().await?;
-            return Ok(self.index.position()?.unwrap_or(page.through));
-        }
-        let _turn = self.turn.lock().await;
-        let mut changes = Vec::new();
-        for commit in &page.commits {
-            for room in rooms_of(commit) {
-                self.gather(&room, commit, &mut changes).await?;
+    /// What the next commits change, and how far they reach; `None` if the store no longer knows all of them.
+    pub(crate) async fn changes_since(&self, after: Position, seen: Seen) -> Result<Option<(Vec<Change>, Position)>> {
+        let (mut at, mut changes) = (after, Vec::new());
+        while changes.len() < CHANGES_MAX {
+            let page = self.store.commits_since(at, PAGE_GROUPS).await?;
+            if page.missed {
+                return Ok(None);
             }
+            for (room, range) in rooms_of(&page.commits) {
+                self.gather(&room, range, seen, &mut changes).await?;
+            }
+            if page.through == at {
+                break;
+            }
+            at = page.through;
         }
-        if !changes.is_empty() {
-            let through = page.through;
-            self.blocking(move |index| index.apply(changes).and_then(|()| index.commit(through))).await?;
-        }
-        Ok(page.through)
+        Ok(Some((changes, at)))
     }
 
-    async fn gather(&self, room: &RoomId, commit: &Commit, changes: &mut Vec<Change>) -> Result<()> {
-        let (Ok(first), Ok(last)) = (i64::try_from(commit.first.0), i64::try_from(commit.last.0)) else {
+    /// What the events of a room that were committed at these positions change.
+    async fn gather(
+        &self,
+        room: &RoomId,
+        (first, last): (Position, Position),
+        seen: Seen,
+        changes: &mut Vec<Change>,
+    ) -> Result<()> {
+        let (Ok(first), Ok(last)) = (i64::try_from(first.0), i64::try_from(last.0)) else {
             return Ok(());
         };
         if !self.may_index(room).await? {
-            changes.push(Change::RemoveRoom(room.to_string()));
+            if !changes.is_empty() || self.index.may_hold(room.as_str())? {
+                changes.push(Change::RemoveRoom(room.to_string()));
+            }
             return Ok(());
         }
-        let (events, _) = self.rooms.since(room, first - 1, last, PAGE_EVENTS).await?;
-        for known in events {
-            self.note(&known, changes).await?;
+        let mut from = Some(first - 1);
+        while let Some(at) = from {
+            let page = self.rooms.page(room, Direction::Forward, at, Some(last), PAGE_EVENTS).await?;
+            for known in &page.events {
+                self.note(known, seen, changes).await?;
+            }
+            from = page.next;
         }
         Ok(())
     }
 
     /// What an event changes: its own entry, or that of the event it edits or redacts.
-    async fn note(&self, known: &Known, changes: &mut Vec<Change>) -> Result<()> {
+    async fn note(&self, known: &Known, seen: Seen, changes: &mut Vec<Change>) -> Result<()> {
         let event = known.event();
         if let Some(target) = event.redacts() {
-            for edited in self.index.edited_by(target.as_str())? {
+            for edited in self.edited_by(target.as_str(), changes)? {
                 if let Ok(edited) = edited.as_str().try_into()
                     && let Some(known) = self.rooms.known(edited).await?
                 {
@@ -180,13 +261,29 @@ impl Inner {
                 changes.push(self.change_of(&known).await?);
             }
         } else if is_searched(event.kind()) {
-            changes.push(self.change_of(known).await?);
+            changes.push(match (self.change_of(known).await?, seen) {
+                // There is nothing of it to be taken out, which would have to be looked for.
+                (Change::Put(entry), Seen::No) => Change::Add(entry),
+                (change, _) => change,
+            });
         }
         Ok(())
     }
 
+    /// The events whose text in the index, or soon to be in it, is that of an edit.
+    fn edited_by(&self, edit: &str, changes: &[Change]) -> Result<Vec<String>> {
+        let mut edited = self.index.edited_by(edit)?;
+        edited.extend(changes.iter().filter_map(|change| match change {
+            Change::Add(entry) | Change::Put(entry) => {
+                (entry.edit.as_deref() == Some(edit)).then(|| entry.event.clone())
+            }
+            Change::Remove(_) | Change::RemoveRoom(_) => None,
+        }));
+        Ok(edited)
+    }
+
     /// What the index is to hold of an event, as it is now.
-    async fn change_of(&self, known: &Known) -> Result<Change> {
+    pub(crate) async fn change_of(&self, known: &Known) -> Result<Change> {
         let event = known.event();
         let gone = Change::Remove(event.id().to_string());
         let is_edit = Relation::of(event).is_some_and(|relation| relation.rel_type == "m.replace");
@@ -205,50 +302,7 @@ impl Inner {
         })))
     }
 
-    /// Makes the index anew from the rooms.
-    async fn rebuild(&self) -> Result<u64> {
-        let _turn = self.turn.lock().await;
-        // What is committed meanwhile may be taken in twice, which changes nothing.
-        let at = self.store.committed();
-        self.blocking(|index| index.clear()).await?;
-        let (mut after, mut count): (Option<OwnedRoomId>, u64) = (None, 0);
-        loop {
-            let rooms = self.rooms.ids_after(after.as_deref(), PAGE_ROOMS).await?;
-            for room in &rooms {
-                if self.may_index(room).await? {
-                    count += self.rebuild_room(room).await?;
-                }
-            }
-            if rooms.len() < PAGE_ROOMS {
-                break;
-            }
-            after = rooms.last().cloned();
-        }
-        self.blocking(move |index| index.commit(at)).await?;
-        Ok(count)
-    }
-
-    async fn rebuild_room(&self, room: &RoomId) -> Result<u64> {
-        let (mut from, mut count) = (i64::MIN, 0);
-        loop {
-            let page = self.rooms.page(room, Direction::Forward, from, None, PAGE_EVENTS).await?;
-            let mut changes = Vec::new();
-            for known in page.events.iter().filter(|known| is_searched(known.event().kind())) {
-                // The index is empty: there is nothing to be removed from it.
-                if let put @ Change::Put(_) = self.change_of(known).await? {
-                    changes.push(put);
-                }
-            }
-            count += changes.len() as u64;
-            self.blocking(move |index| index.apply(changes)).await?;
-            match page.next {
-                Some(next) => from = next,
-                None => return Ok(count),
-            }
-        }
-    }
-
-    async fn may_index(&self, room: &RoomId) -> Result<bool> {
+    pub(crate) async fn may_index(&self, room: &RoomId) -> Result<bool> {
         Ok(self.rooms.snapshot(room).await?.facts().encryption.is_none())
     }
 
@@ -273,13 +327,21 @@ impl Inner {
     }
 }
 
-fn rooms_of(commit: &Commit) -> impl Iterator<Item = OwnedRoomId> {
-    commit.subjects.iter().filter_map(|subject| match subject {
-        Subject::Room(room) => RoomId::parse(&**room).ok(),
-        _ => None,
-    })
+/// The rooms in which something was committed, each with the first and the last position at which it was.
+fn rooms_of(commits: &[Commit]) -> BTreeMap<OwnedRoomId, (Position, Position)> {
+    let mut rooms = BTreeMap::new();
+    for commit in commits {
+        for subject in commit.subjects.iter() {
+            if let Subject::Room(room) = subject
+                && let Ok(room) = RoomId::parse(room.as_ref())
+            {
+                rooms.entry(room).or_insert((commit.first, commit.last)).1 = commit.last;
+            }
+        }
+    }
+    rooms
 }
 
-fn is_searched(kind: &TimelineEventType) -> bool {
+pub(crate) fn is_searched(kind: &TimelineEventType) -> bool {
     matches!(kind, TimelineEventType::RoomMessage | TimelineEventType::RoomName | TimelineEventType::RoomTopic)
 }

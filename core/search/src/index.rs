@@ -4,14 +4,14 @@ use lyceum_storage::Position;
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, fs, ops::Bound, path::Path};
 use tantivy::{
-    DocAddress, Index as Engine, IndexReader, IndexWriter, Order, ReloadPolicy, Searcher, TantivyDocument, Term,
+    DocAddress, Index as Engine, IndexReader, Order, ReloadPolicy, Searcher, TantivyDocument, Term,
     collector::{Count, TopDocs},
     query::{BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery},
     schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value},
     tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, TextAnalyzer},
 };
 
-use crate::{Key, Stemming, error::Result};
+use crate::{Key, Stemming, error::Result, write::Pen};
 
 /// Changes with the fields: an index of another form is made anew.
 const FORM: u32 = 1;
@@ -21,8 +21,6 @@ const FORM_FILE: &str = "form";
 const ANALYZER: &str = "words";
 /// Longer words are not indexed: they are no words.
 const WORD_BYTES_MAX: usize = 64;
-/// What the writer gathers in memory before it writes a segment.
-const WRITER_BYTES: usize = 20_000_000;
 /// Words of one search that count.
 const WORDS_MAX: usize = 32;
 
@@ -42,7 +40,9 @@ pub(crate) struct Entry {
 /// One change of the index.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    /// The event says this.
+    /// The event, of which nothing is in the index, says this.
+    Add(Box<Entry>),
+    /// The event says this now.
     Put(Box<Entry>),
     /// The event says nothing any more.
     Remove(String),
@@ -69,19 +69,19 @@ pub(crate) struct Match {
     pub(crate) order: i64,
 }
 
-struct Fields {
-    event: Field,
-    room: Field,
-    sender: Field,
-    edit: Field,
-    order: Field,
+pub(crate) struct Fields {
+    pub(crate) event: Field,
+    pub(crate) room: Field,
+    pub(crate) sender: Field,
+    pub(crate) edit: Field,
+    pub(crate) order: Field,
     body: Field,
     name: Field,
     topic: Field,
 }
 
 impl Fields {
-    fn of(&self, key: Key) -> Field {
+    pub(crate) fn of(&self, key: Key) -> Field {
         match key {
             Key::Body => self.body,
             Key::Name => self.name,
@@ -92,11 +92,11 @@ impl Fields {
 
 /// The index.
 pub(crate) struct Index {
-    engine: Engine,
-    fields: Fields,
-    reader: IndexReader,
+    pub(crate) engine: Engine,
+    pub(crate) fields: Fields,
+    pub(crate) reader: IndexReader,
     /// Made when there is a first thing to write.
-    writer: Mutex<Option<IndexWriter>>,
+    pub(crate) pen: Mutex<Option<Pen>>,
 }
 
 impl Index {
@@ -133,79 +133,13 @@ impl Index {
             topic: field("topic")?,
         };
         let reader = engine.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { engine, fields, reader, writer: Mutex::default() })
+        Ok(Self { engine, fields, reader, pen: Mutex::default() })
     }
 
     /// How far the stream was followed; `None`: the index has never been whole.
     pub(crate) fn position(&self) -> Result<Option<Position>> {
         let payload = self.engine.load_metas()?.payload;
         Ok(payload.and_then(|payload| payload.parse().ok()).map(Position))
-    }
-
-    /// Makes changes, to be seen after the next commit.
-    pub(crate) fn apply(&self, changes: Vec<Change>) -> Result<()> {
-        self.with_writer(|writer| {
-            for change in changes {
-                match change {
-                    Change::Put(entry) => {
-                        writer.delete_term(Term::from_field_text(self.fields.event, &entry.event));
-                        writer.add_document(self.document(&entry))?;
-                    }
-                    Change::Remove(event) => {
-                        writer.delete_term(Term::from_field_text(self.fields.event, &event));
-                    }
-                    Change::RemoveRoom(room) => {
-                        writer.delete_term(Term::from_field_text(self.fields.room, &room));
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Empties the index, seen after the next commit.
-    pub(crate) fn clear(&self) -> Result<()> {
-        self.with_writer(|writer| Ok(writer.delete_all_documents().map(drop)?))
-    }
-
-    /// Makes all changes durable and visible, together with how far the stream was followed.
-    pub(crate) fn commit(&self, through: Position) -> Result<()> {
-        self.with_writer(|writer| {
-            let mut prepared = writer.prepare_commit()?;
-            prepared.set_payload(&through.0.to_string());
-            prepared.commit()?;
-            Ok(())
-        })?;
-        Ok(self.reader.reload()?)
-    }
-
-    fn with_writer<T>(&self, act: impl FnOnce(&mut IndexWriter) -> Result<T>) -> Result<T> {
-        let mut writer = self.writer.lock();
-        if writer.is_none() {
-            *writer = Some(self.engine.writer_with_num_threads(1, WRITER_BYTES)?);
-        }
-        match writer.as_mut().map(act) {
-            Some(Ok(done)) => Ok(done),
-            Some(Err(error)) => {
-                // What it has gathered is gathered again: the position has not moved.
-                *writer = None;
-                Err(error)
-            }
-            None => unreachable!("the writer was made above"),
-        }
-    }
-
-    fn document(&self, entry: &Entry) -> TantivyDocument {
-        let mut document = TantivyDocument::default();
-        document.add_text(self.fields.event, &entry.event);
-        document.add_text(self.fields.room, &entry.room);
-        document.add_text(self.fields.sender, &entry.sender);
-        if let Some(edit) = &entry.edit {
-            document.add_text(self.fields.edit, edit);
-        }
-        document.add_i64(self.fields.order, entry.order);
-        document.add_text(self.fields.of(entry.key), &entry.text);
-        document
     }
 
     /// The words of a text as they are indexed.
@@ -238,7 +172,14 @@ impl Index {
         let searcher = self.reader.searcher();
         let query = TermQuery::new(Term::from_field_text(self.fields.edit, edit), IndexRecordOption::Basic);
         let found = searcher.search(&query, &TopDocs::with_limit(2).order_by_score())?;
-        found.into_iter().map(|(_, at)| self.event_at(&searcher, at)).collect()
+        let durable = found.into_iter().map(|(_, at)| self.event_at(&searcher, at));
+        durable.chain(self.edited_lately(edit).map(Ok)).collect()
+    }
+
+    /// Whether anything of a room is in the index, or was put into it since the last commit.
+    pub(crate) fn may_hold(&self, room: &str) -> Result<bool> {
+        let term = Term::from_field_text(self.fields.room, room);
+        Ok(self.has_uncommitted() || self.reader.searcher().doc_freq(&term)? > 0)
     }
 
     /// The best matches after `offset`.

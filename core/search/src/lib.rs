@@ -14,7 +14,9 @@ mod error;
 mod find;
 mod follow;
 mod index;
+mod rebuild;
 mod text;
+mod write;
 
 pub use config::{SearchConfig, Stemming};
 pub use error::SearchError;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Stopwatch, room_of};
 use crate::Failure;
@@ -20,7 +20,7 @@ pub async fn wake_all(server: &Server, report: &mut Report) -> Result<(), Failur
         let (room, mut people) = room_of(server, listeners + 1).await?;
         let mut sender = people.remove(0);
         let (told, mut heard) = mpsc::unbounded_channel();
-        let polls: Vec<_> = people.into_iter().map(|person| tokio::spawn(listen(person, told.clone()))).collect();
+        let polls = listening(people, &told).await?;
         let mut all = Latencies::default();
         let mut cpu = 0.0;
         for round in 0..ROUNDS {
@@ -38,7 +38,7 @@ pub async fn wake_all(server: &Server, report: &mut Report) -> Result<(), Failur
             }
             cpu += watch.cpu_ms_each(1);
         }
-        polls.iter().for_each(tokio::task::JoinHandle::abort);
+        polls.iter().for_each(JoinHandle::abort);
         let figures = vec![
             ("ms p50", all.percentile_ms(0.5)),
             ("ms p99", all.percentile_ms(0.99)),
@@ -49,9 +49,25 @@ pub async fn wake_all(server: &Server, report: &mut Report) -> Result<(), Failur
     Ok(())
 }
 
+/// Has everybody sync once, so that no message is before anybody's time, and then wait for more.
+async fn listening(
+    people: Vec<Person>,
+    told: &mpsc::UnboundedSender<(usize, Instant)>,
+) -> Result<Vec<JoinHandle<Result<(), Failure>>>, Failure> {
+    let mut ready = Vec::with_capacity(people.len());
+    for mut person in people {
+        let since = person.sync(None, 0, "").await?.0;
+        ready.push((person, since));
+    }
+    Ok(ready.into_iter().map(|(person, since)| tokio::spawn(listen(person, since, told.clone()))).collect())
+}
+
 /// Syncs for ever and tells when each round's message came.
-async fn listen(mut person: Person, told: mpsc::UnboundedSender<(usize, Instant)>) -> Result<(), Failure> {
-    let mut since = person.sync(None, 0, "").await?.0;
+async fn listen(
+    mut person: Person,
+    mut since: String,
+    told: mpsc::UnboundedSender<(usize, Instant)>,
+) -> Result<(), Failure> {
     let mut round = 0;
     loop {
         let body = person.bytes(&sync_path(Some(&since), POLL_MS, "")).await?;
