@@ -27,8 +27,8 @@ async fn main() -> Result<(), Failure> {
     let mut report = Report::default();
     for name in &options.measures {
         eprintln!("# {name}");
-        let server = Server::start(&options).await?;
-        let outcome = measures::run(name, &server, &options, &mut report).await;
+        let mut server = Server::start(&options).await?;
+        let outcome = measures::run(name, &mut server, &options, &mut report).await;
         server.stop().await;
         if let Err(why) = outcome {
             report.failed(name, &why);

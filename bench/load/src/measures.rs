@@ -19,11 +19,12 @@ use crate::options::Options;
 use crate::people::{Person, crowd, gather};
 use crate::server::Server;
 
-pub const NAMES: [&str; 12] =
-    ["rest", "send", "one", "fanout", "initial", "empty", "history", "joins", "big", "mix", "keys", "million"];
+pub const NAMES: [&str; 13] =
+    ["start", "rest", "send", "one", "fanout", "initial", "empty", "history", "joins", "big", "mix", "keys", "million"];
 
-pub async fn run(name: &str, server: &Server, options: &Options, report: &mut Report) -> Result<(), Failure> {
+pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mut Report) -> Result<(), Failure> {
     match name {
+        "start" => size::starts(options, report).await,
         "rest" => size::at_rest(server, report).await,
         "send" => send::many_rooms(server, options, report).await,
         "one" => send::one_room(server, options, report).await,

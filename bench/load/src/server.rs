@@ -15,6 +15,8 @@ use crate::options::Options;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a server that starts is asked whether it has.
+const ASK_EVERY: Duration = Duration::from_millis(2);
 /// `/proc/PID/stat` counts processor time in these parts of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -24,6 +26,8 @@ pub struct Server {
     pid: Option<u32>,
     data: Option<PathBuf>,
     own: Option<Own>,
+    /// How long it took from the start of the process until it answered; nothing for a server that ran already.
+    pub started_in: Duration,
 }
 
 /// A process that this tool started.
@@ -45,31 +49,53 @@ impl Server {
                 pid: options.pid,
                 data: options.data.clone(),
                 own: None,
+                started_in: Duration::ZERO,
             });
         }
         let binary = options.binary.clone().ok_or("--bin is needed")?;
         let folder = tempfile::Builder::new().prefix("lyceum-load-").tempdir()?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         write_configuration(folder.path(), address, &options.as_token)?;
+        let begun = Instant::now();
         let child = spawn(&binary, folder.path())?;
         let (pid, data) = (child.id(), Some(folder.path().join("data")));
         let own = Some(Own { child, folder, binary });
-        let server = Self { address, as_token: options.as_token.clone(), pid, data, own };
+        let as_token = options.as_token.clone();
+        let mut server = Self { address, as_token, pid, data, own, started_in: Duration::ZERO };
         server.answers().await?;
+        server.started_in = begun.elapsed();
         Ok(server)
     }
 
     /// Ends the process at once, as a power cut would, and starts it again on the same store and port.
-    pub async fn crash_and_restart(&mut self) -> Result<(), Failure> {
+    pub async fn crash_and_restart(&mut self) -> Result<Duration, Failure> {
         let own = self.own.as_mut().ok_or("only a server started here can be killed")?;
         own.child.start_kill()?;
         own.child.wait().await?;
+        self.start_again().await
+    }
+
+    /// Ends the process as an administrator does, and starts it again on the same store and port.
+    pub async fn restart(&mut self) -> Result<Duration, Failure> {
+        self.end().await;
+        self.start_again().await
+    }
+
+    /// Answers how long it took until it answered.
+    async fn start_again(&mut self) -> Result<Duration, Failure> {
+        let own = self.own.as_mut().ok_or("only a server started here can be started again")?;
+        let begun = Instant::now();
         own.child = spawn(&own.binary, own.folder.path())?;
         self.pid = own.child.id();
-        self.answers().await
+        self.answers().await?;
+        Ok(begun.elapsed())
     }
 
     pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
         let Some(own) = self.own.as_mut() else { return };
         if let Some(pid) = own.child.id() {
             // SIGTERM by the system's own program: the tool needs no unsafe code for it.
@@ -88,7 +114,7 @@ impl Server {
             if answer.is_ok_and(|answer| answer.status.is_success()) {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(ASK_EVERY).await;
         }
         Err("the server did not answer in time".into())
     }

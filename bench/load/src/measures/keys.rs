@@ -22,7 +22,9 @@ pub async fn claims_and_messages(server: &Server, options: &Options, report: &mu
     let mut owners = crowd(server.address, &server.as_token, KEYS / KEYS_A_DEVICE).await?;
     for owner in &mut owners {
         let keys: Map<String, Value> = (0..KEYS_A_DEVICE)
-            .map(|n| (format!("signed_curve25519:n{n}"), json!({ "key": format!("{}.{n}", owner.id), "signatures": {} })))
+            .map(|n| {
+                (format!("signed_curve25519:n{n}"), json!({ "key": format!("{}.{n}", owner.id), "signatures": {} }))
+            })
             .collect();
         owner.ask(Method::POST, "/_matrix/client/v3/keys/upload", Some(&json!({ "one_time_keys": keys }))).await?;
     }
@@ -37,7 +39,9 @@ pub async fn claims_and_messages(server: &Server, options: &Options, report: &mu
     let rate = watch.rate(KEYS);
     let distinct: HashSet<_> = given.iter().collect();
     if distinct.len() != given.len() || given.len() != KEYS {
-        return Err(format!("{KEYS} keys were uploaded, {} given, {} of them distinct", given.len(), distinct.len()).into());
+        return Err(
+            format!("{KEYS} keys were uploaded, {} given, {} of them distinct", given.len(), distinct.len()).into()
+        );
     }
     report.line("one-time keys: 10,000 claimed by 16, each once", vec![("claims/s", rate)]);
     messages(server, options, report).await

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::Stopwatch;
 use crate::Failure;
-use crate::figures::Report;
+use crate::figures::{Latencies, Report};
+use crate::options::Options;
 use crate::people::{crowd, gather};
 use crate::server::Server;
 
@@ -15,6 +16,19 @@ const ROOMS: usize = 200;
 const MEMBERS: usize = 20;
 const EVENTS: usize = 1_000_000;
 const SENDERS: usize = 64;
+const STARTS: usize = 10;
+
+/// From the start of the process with an empty store until it answers.
+pub async fn starts(options: &Options, report: &mut Report) -> Result<(), Failure> {
+    let mut all = Latencies::default();
+    for _ in 0..STARTS {
+        let server = Server::start(options).await?;
+        all.push(server.started_in);
+        server.stop().await;
+    }
+    report.line("start, empty store", vec![("ms p50", all.percentile_ms(0.5)), ("ms at most", all.percentile_ms(1.0))]);
+    Ok(())
+}
 
 pub async fn at_rest(server: &Server, report: &mut Report) -> Result<(), Failure> {
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -23,7 +37,7 @@ pub async fn at_rest(server: &Server, report: &mut Report) -> Result<(), Failure
     Ok(())
 }
 
-pub async fn million(server: &Server, report: &mut Report) -> Result<(), Failure> {
+pub async fn million(server: &mut Server, report: &mut Report) -> Result<(), Failure> {
     let mut people = crowd(server.address, &server.as_token, PEOPLE).await?;
     let mut rooms = Vec::with_capacity(ROOMS);
     for number in 0..ROOMS {
@@ -57,5 +71,12 @@ pub async fn million(server: &Server, report: &mut Report) -> Result<(), Failure
     figures.extend(server.memory_mib().map(|mib| ("MiB", mib)));
     figures.extend(server.disk_mb().map(|mb| ("MB on disk", mb)));
     report.line("1,000 people, 200 rooms, 1,000,000 events", figures);
+    for (words, took) in [
+        ("after all of it was written", server.restart().await?),
+        ("again", server.restart().await?),
+        ("after kill -9", server.crash_and_restart().await?),
+    ] {
+        report.line(format!("start with 1,000,000 events, {words}"), vec![("ms", took.as_secs_f64() * 1000.0)]);
+    }
     Ok(())
 }
