@@ -75,6 +75,9 @@ pub struct Config {
     /// Roles, units, campus rules.
     #[serde(default)]
     pub institution: lyceum_institution::InstitutionConfig,
+    /// What the server itself tells people.
+    #[serde(default)]
+    pub notices: lyceum_workers::notices::NoticesConfig,
     /// Application services.
     #[serde(default)]
     pub appservices: Appservices,

@@ -23,6 +23,7 @@ use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
+use lyceum_workers::notices::{Notices, NoticesParts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use ruma::RoomVersionId;
@@ -203,6 +204,13 @@ impl Server {
             calls: Arc::new(config.calls.clone()),
             user_directory: config.user_directory,
             remote_memory: RemoteMemory::default(),
+            notices: Notices::new(NoticesParts {
+                store: store.clone(),
+                accounts: accounts.clone(),
+                rooms: rooms.clone(),
+                institution: institution.clone(),
+                config: config.notices.clone(),
+            }),
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),

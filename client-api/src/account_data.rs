@@ -121,8 +121,8 @@ pub(crate) async fn create_filter(State(accounts): State<Accounts>, request: Aut
     let user = user_id(&request.path.0)?;
     check_own(&request.session, user)?;
     // Only what could be applied later is stored.
-    let _: ruma::api::client::filter::FilterDefinition = body::json(&request.body)?;
     let filter: Box<RawValue> = body::json(&request.body)?;
+    lyceum_sync::filter::SyncFilter::read(filter.get())?;
     RawJson::of(&json!({ "filter_id": accounts.create_filter(user, &filter).await? }))
 }
 

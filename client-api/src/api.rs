@@ -11,6 +11,7 @@ use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
+use lyceum_workers::notices::Notices;
 use std::sync::Arc;
 
 use crate::{
@@ -54,6 +55,8 @@ pub struct Api {
     pub user_directory: UserDirectoryConfig,
     /// What was lately learnt of other servers.
     pub remote_memory: RemoteMemory,
+    /// What the server itself tells people.
+    pub notices: Notices,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -87,6 +90,7 @@ handles! {
     peers: Peers,
     push: Push,
     services: Services,
+    notices: Notices,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

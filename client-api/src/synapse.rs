@@ -3,6 +3,7 @@
 
 pub(crate) mod devices;
 pub(crate) mod membership;
+pub(crate) mod notices;
 pub(crate) mod reports;
 pub(crate) mod rooms;
 pub(crate) mod tokens;

@@ -2,22 +2,39 @@
 
 use axum::extract::State;
 use lyceum_rooms::Rooms;
-use lyceum_web::{Answer, ApiError, Authed, Ruma};
-use ruma::api::client::typing::create_typing_event::v3::{Request, Response, Typing};
+use lyceum_web::{ApiError, AuthedRaw, body};
+use ruma::{OwnedRoomId, OwnedUserId};
+use serde::Deserialize;
+use std::time::Duration;
+
+use crate::answers::{Raw, empty};
+
+/// How long somebody is taken to be typing if the client does not say, in milliseconds.
+const TIMEOUT_MS: u64 = 30_000;
+
+/// The body. The specification leaves the timeout to the client, which ruma's type does not.
+#[derive(Deserialize)]
+struct Typing {
+    typing: bool,
+    timeout: Option<u64>,
+}
 
 pub(crate) async fn create_typing_event(
     State(rooms): State<Rooms>,
-    Authed { session, body }: Authed<Request>,
-) -> Answer<Response> {
-    if session.user_id != body.user_id {
+    request: AuthedRaw<(OwnedRoomId, OwnedUserId)>,
+) -> Raw {
+    let (room, user) = &request.path;
+    let asked: Typing = body::json(&request.body)?;
+    if request.session.user_id != *user {
         return Err(ApiError::forbidden("You can only say of yourself that you are typing"));
     }
-    if !rooms.snapshot(&body.room_id).await?.is_joined(&session.user_id) {
+    if !rooms.snapshot(room).await?.is_joined(user) {
         return Err(ApiError::forbidden("You are not in this room"));
     }
-    match body.state {
-        Typing::Yes(info) => rooms.typing().start(&body.room_id, &session.user_id, info.timeout),
-        Typing::No => rooms.typing().stop(&body.room_id, &session.user_id),
+    if asked.typing {
+        rooms.typing().start(room, user, Duration::from_millis(asked.timeout.unwrap_or(TIMEOUT_MS)));
+    } else {
+        rooms.typing().stop(room, user);
     }
-    Ok(Ruma(Response::new()))
+    empty()
 }

@@ -257,3 +257,75 @@ async fn edits_and_threads_come_with_the_message() {
     let path = room_path(&room, "send/m.reaction/again");
     ben.put(&path, like).await.refused(400, "M_DUPLICATE_ANNOTATION");
 }
+
+#[tokio::test]
+async fn history_is_read_forward_unless_said_otherwise_and_not_of_a_forgotten_room() {
+    let campus = Campus::of(["alpha"]).await;
+    let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
+    let room = ann.creates_public_room().await;
+    ben.joins(&room).await;
+    ben.says(&room, "one").await;
+    ben.says(&room, "two").await;
+    assert_eq!(messages(&ben, &room, "limit=50").await, ["one", "two"]);
+    ben.get(&room_path(&room, "messages?dir=x")).await.refused(400, "M_INVALID_PARAM");
+    ben.get(&room_path(&room, "messages?limit=-1")).await.refused(400, "M_INVALID_PARAM");
+    ben.get(&room_path(&room, "messages?filter=%7B")).await.refused(400, "M_INVALID_PARAM");
+    ben.post(&room_path(&room, "leave"), json!({})).await.ok();
+    ben.post(&room_path(&room, "forget"), json!({})).await.ok();
+    ben.get(&room_path(&room, "messages")).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn events_are_filtered_by_how_they_relate() {
+    let campus = Campus::of(["alpha"]).await;
+    let ann = campus.person("ann").await;
+    let room = ann.creates_room().await;
+    let root = ann.says(&room, "root").await;
+    for (n, kind) in ["m.thread", "m.reference"].into_iter().enumerate() {
+        let content = json!({ "body": kind, "m.relates_to": { "event_id": root, "rel_type": kind } });
+        ann.put(&room_path(&room, &format!("send/m.room.message/r{n}")), content).await.ok();
+    }
+    let page = async |filter: Value| {
+        messages(&ann, &room, &format!("dir=f&limit=50&filter={}", encoded(&filter.to_string()))).await
+    };
+    assert_eq!(page(json!({ "rel_types": ["m.thread"] })).await, ["m.thread"]);
+    assert_eq!(page(json!({ "org.matrix.msc3874.rel_types": ["m.reference"] })).await, ["m.reference"]);
+    assert_eq!(page(json!({ "org.matrix.msc3874.not_rel_types": ["m.thread"] })).await, ["root", "m.reference"]);
+    assert!(page(json!({ "rel_types": [] })).await.is_empty());
+    let wrong = encoded(&json!({ "rel_types": "m.thread" }).to_string());
+    ann.get(&room_path(&room, &format!("messages?filter={wrong}"))).await.refused(400, "M_INVALID_PARAM");
+
+    let filter = json!({ "room": { "timeline": { "not_rel_types": ["m.thread"] } } });
+    let stored = ann.post(&format!("/_matrix/client/v3/user/{}/filter", ann.id), filter.clone()).await.ok();
+    for filter in [filter.to_string(), stored["filter_id"].as_str().unwrap().to_owned()] {
+        let synced = ann.get(&format!("/_matrix/client/v3/sync?filter={}", encoded(&filter))).await.ok();
+        let timeline = synced["rooms"]["join"][&room]["timeline"]["events"].as_array().unwrap().clone();
+        let bodies: Vec<_> = timeline.iter().filter_map(|event| event["content"]["body"].as_str()).collect();
+        assert_eq!(bodies, ["root", "m.reference"]);
+    }
+}
+
+#[tokio::test]
+async fn a_threaded_receipt_stands_on_what_is_related_to_the_thread() {
+    let campus = Campus::of(["alpha"]).await;
+    let ann = campus.person("ann").await;
+    let room = ann.creates_room().await;
+    let (root, apart) = (ann.says(&room, "root").await, ann.says(&room, "apart").await);
+    let mut related = Vec::new();
+    for (n, (kind, to)) in [("m.reference", 0), ("m.annotation", 1)].into_iter().enumerate() {
+        let to = if to == 0 { &root } else { &related[0] };
+        let content = json!({ "m.relates_to": { "event_id": to, "rel_type": kind, "key": "+" } });
+        let sent = ann.put(&room_path(&room, &format!("send/m.reaction/r{n}")), content).await.ok();
+        related.push(sent["event_id"].as_str().unwrap().to_owned());
+    }
+    let receipt = |event: &str| room_path(&room, &format!("receipt/m.read/{}", encoded(event)));
+    for event in [&root, &related[0], &related[1]] {
+        ann.post(&receipt(event), json!({ "thread_id": root })).await.ok();
+    }
+    ann.post(&receipt(&apart), json!({ "thread_id": root })).await.refused(400, "M_INVALID_PARAM");
+    ann.post(&receipt(&apart), json!({ "thread_id": "" })).await.refused(400, "M_INVALID_PARAM");
+    ann.post(&receipt(&apart), json!({ "thread_id": 5 })).await.refused(400, "M_INVALID_PARAM");
+    ann.post(&room_path(&room, "receipt/m.nonsense/$e"), json!({})).await.refused(400, "M_INVALID_PARAM");
+    let marker = room_path(&room, &format!("receipt/m.fully_read/{}", encoded(&root)));
+    ann.post(&marker, json!({ "thread_id": "main" })).await.refused(400, "M_INVALID_PARAM");
+}

@@ -201,3 +201,26 @@ async fn ignored_people_are_not_found_and_search_can_be_off() {
     let anna = campus.person("anna").await;
     anna.post(SEARCH, events(json!({ "search_term": "a" }))).await.refused(404, "M_UNRECOGNIZED");
 }
+
+#[tokio::test]
+async fn past_the_last_page_there_is_an_empty_one() {
+    let campus = Campus::with(["alpha.example"], ON).await;
+    let anna = campus.person("anna").await;
+    let room = anna.creates_room().await;
+    for n in 0..4 {
+        anna.says(&room, &format!("message {n}")).await;
+    }
+    let criteria = json!({ "search_term": "message", "order_by": "recent", "filter": { "limit": 2 } });
+    let (mut path, mut pages) = (SEARCH.to_owned(), Vec::new());
+    loop {
+        let found = anna.post(&path, events(criteria.clone())).await.ok()["search_categories"]["room_events"].clone();
+        assert_eq!(found["count"], 4);
+        pages.push(found["results"].as_array().expect("there is a list, be it empty").len());
+        let Some(next) = found["next_batch"].as_str() else { break };
+        path = format!("{SEARCH}?next_batch={}", encoded(next));
+    }
+    assert_eq!(pages, [2, 2, 0]);
+    let none = anna.post(SEARCH, events(json!({ "search_term": "absent" }))).await.ok();
+    assert_eq!(none["search_categories"]["room_events"]["results"], json!([]));
+    assert_eq!(anna.post(SEARCH, json!({ "search_categories": {} })).await.ok(), json!({ "search_categories": {} }));
+}

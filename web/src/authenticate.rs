@@ -181,11 +181,13 @@ pub(crate) async fn optional(parts: &Parts, web: &WebState, route: RouteOptions)
 }
 
 /// The application service a request must come from.
-pub(crate) fn service(parts: &Parts, web: &WebState) -> Result<AppserviceFacts, ApiError> {
+pub(crate) async fn service(parts: &Parts, web: &WebState, route: RouteOptions) -> Result<AppserviceFacts, ApiError> {
     let token = token(parts, web)?.ok_or_else(|| ApiError::missing_token("Missing access token"))?;
-    web.authenticator()
-        .appservice(&token)
-        .ok_or_else(|| ApiError::forbidden("Only application services may use this endpoint"))
+    if let Some(service) = web.authenticator().appservice(&token) {
+        return Ok(service);
+    }
+    recognise(parts, web, route, &token).await?;
+    Err(ApiError::forbidden("Only application services may use this endpoint"))
 }
 
 /// The application service a request may come from. Anybody else's token says nothing here (spec, `/register`, `/login`).

@@ -133,7 +133,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let arrived = Arrived::new(request, state);
-        let service = arrived.head.service()?;
+        let service = arrived.head.service().await?;
         let (parts, bytes) = arrived.read().await?;
         Ok(Self { service, body: parse(parts, &bytes).await? })
     }
@@ -245,8 +245,8 @@ impl Head {
     }
 
     /// The application service that must be calling.
-    fn service(&self) -> Result<AppserviceFacts, ApiError> {
-        authenticate::service(&self.parts, &self.web)
+    async fn service(&self) -> Result<AppserviceFacts, ApiError> {
+        authenticate::service(&self.parts, &self.web, self.route).await
     }
 
     fn limit_caller(&self, caller: &Caller) -> Result<(), ApiError> {

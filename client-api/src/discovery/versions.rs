@@ -24,6 +24,8 @@ const UNSTABLE_FEATURES: &[&str] = &[
     "org.matrix.msc3827.stable",
     // Relations, recursively.
     "org.matrix.msc3981",
+    // Events by how they relate to others.
+    "org.matrix.msc3874",
     // Events by date.
     "org.matrix.msc3030",
     // Simplified sliding sync, state after the timeline in sync.

@@ -15,7 +15,7 @@ use ruma::{
 };
 use serde::Deserialize;
 
-use super::content;
+use super::{content, join::carry_over};
 use crate::{
     appservice::{check_alias, make_known},
     remote::Remote,
@@ -53,6 +53,8 @@ pub(crate) async fn create_room(
     for invitee in &created.remote_invites {
         remote.invite(&session.user_id, &created.room_id, invitee, None, is_direct).await?;
     }
+    // Clients upgrade rooms by hand too, where they may not ask the server to.
+    carry_over(&rooms, &accounts, &session.user_id, &created.room_id).await?;
     Ok(Ruma(Response::new(created.room_id)))
 }
 

@@ -4,10 +4,10 @@ use axum::extract::State;
 use lyceum_accounts::{Accounts, Privacy};
 use lyceum_events::Clock;
 use lyceum_rooms::{Direction, Known, Rooms, TimelineToken};
-use lyceum_sync::filter::{EventFilter, Facts};
-use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use lyceum_sync::filter::{EventFilter, read_room_filter};
+use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, Ruma};
 use ruma::{
-    UInt,
+    OwnedRoomId, UInt,
     api::{
         Direction as RumaDirection,
         client::{
@@ -19,6 +19,7 @@ use ruma::{
     },
     serde::Raw,
 };
+use serde::Deserialize;
 use std::sync::Arc;
 
 use super::{looker, raws};
@@ -26,6 +27,19 @@ use crate::remote::Remote;
 
 /// Events that one page of history holds at most.
 const PAGE_EVENTS_MAX: usize = 1_000;
+/// Events on one page if the client does not say how many.
+const PAGE_EVENTS: u32 = 10;
+
+/// Which page of history, read leniently.
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    from: Option<String>,
+    to: Option<String>,
+    /// Required by the specification; other servers take its absence for forward, and clients rely on it.
+    dir: Option<RumaDirection>,
+    limit: Option<UInt>,
+    filter: Option<String>,
+}
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`.
 pub(crate) async fn get_message_events(
@@ -33,13 +47,14 @@ pub(crate) async fn get_message_events(
     State(remote): State<Remote>,
     State(accounts): State<Accounts>,
     State(clock): State<Arc<dyn Clock>>,
-    Authed { session, body }: Authed<get_message_events::v3::Request>,
+    AuthedRaw { session, path: (room,), query, .. }: AuthedRaw<(OwnedRoomId,), Page>,
 ) -> Answer<get_message_events::v3::Response> {
-    let direction = direction(body.dir);
-    let (from, to) = (place(body.from.as_deref())?, place(body.to.as_deref())?);
-    let visibility = rooms.look_into(&session.user_id, &body.room_id).await?;
-    let (filter, privacy) = (EventFilter::from(&body.filter), accounts.privacy(&session.user_id).await?);
-    let limit = limit(body.limit, body.filter.limit);
+    let direction = query.dir.map_or(Direction::Forward, direction);
+    let (from, to) = (place(query.from.as_deref())?, place(query.to.as_deref())?);
+    let (asked, filter) = read_filter(query.filter.as_deref())?;
+    let visibility = rooms.look_into(&session.user_id, &room).await?;
+    let privacy = accounts.privacy(&session.user_id).await?;
+    let limit = limit(query.limit.unwrap_or_else(|| PAGE_EVENTS.into()), asked.limit);
     let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
     let page = remote.history(&visibility, direction, (from, to), limit, wanted).await?;
 
@@ -47,13 +62,13 @@ pub(crate) async fn get_message_events(
     let mut answer = get_message_events::v3::Response::new();
     answer.start = match from {
         Some(from) => TimelineToken(from).to_string(),
-        None => TimelineToken(rooms.edge(&body.room_id, direction).await?).to_string(),
+        None => TimelineToken(rooms.edge(&room, direction).await?).to_string(),
     };
     // A page that a filter made shorter says where it ends even at the beginning of the room, as other servers do.
     let last = page.events.last().and_then(|known| known.order()).filter(|_| !filter.is_open());
     let last = last.map(|order| if direction == Direction::Backward { order.saturating_sub(1) } else { order });
     answer.end = page.next.or(last).map(|next| TimelineToken(next).to_string());
-    answer.state = raws(lazy_members(&rooms, looker, &body.room_id, (&body.filter, &page.events)).await?);
+    answer.state = raws(lazy_members(&rooms, looker, &room, (&asked, &page.events)).await?);
     answer.chunk = raws(rooms.present(&visibility, looker, &page.events).await?);
     Ok(Ruma(answer))
 }
@@ -110,6 +125,11 @@ pub(crate) fn direction(asked: RumaDirection) -> Direction {
     }
 }
 
+fn read_filter(text: Option<&str>) -> Result<(RoomEventFilter, EventFilter), ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Default::default()) };
+    read_room_filter(text).map_err(|error| ApiError::invalid_param(format!("The filter cannot be read: {error}")))
+}
+
 /// A place in the timeline, as a client names it.
 pub(crate) fn place(token: Option<&str>) -> Result<Option<i64>, ApiError> {
     Ok(token.map(str::parse::<TimelineToken>).transpose()?.map(|token| token.0))
@@ -126,15 +146,7 @@ pub(crate) fn is_wanted(filter: &EventFilter, privacy: &Privacy, known: &Known) 
     if event.state_key().is_none() && privacy.ignores(event.sender()) {
         return false;
     }
-    if filter.is_open() {
-        return true;
-    }
-    let kind = event.kind().to_string();
-    filter.matches(Facts { kind: &kind, sender: Some(event.sender().as_str()) }, || {
-        event
-            .content_as::<serde_json::Map<String, serde_json::Value>>()
-            .is_some_and(|content| content.contains_key("url"))
-    })
+    filter.wants(event)
 }
 
 fn lazy(filter: &RoomEventFilter) -> bool {

@@ -5,6 +5,7 @@ use lyceum_accounts::Accounts;
 use lyceum_push::Services;
 use lyceum_rooms::{Outcome, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
+use lyceum_workers::notices::Notices;
 use ruma::api::client::membership::{
     ban_user, forget_room, invite_user, invite_user::v3::InvitationRecipient, kick_user, leave_room, unban_user,
 };
@@ -37,8 +38,10 @@ pub(crate) async fn invite_user(
 pub(crate) async fn leave_room(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
+    State(notices): State<Notices>,
     Authed { session, body }: Authed<leave_room::v3::Request>,
 ) -> Answer<leave_room::v3::Response> {
+    notices.check_leave(&session.user_id, &body.room_id).await?;
     let reason = body.reason.as_deref();
     if rooms.leave(&session.user_id, &body.room_id, reason).await? == Outcome::ByAnotherServer {
         remote.leave(&session.user_id, &body.room_id, reason).await?;

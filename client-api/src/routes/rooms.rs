@@ -4,7 +4,7 @@ use http::Method;
 use lyceum_web::{RouteOptions, Routes};
 use ruma::api::client::{
     membership::{join_room_by_id, join_room_by_id_or_alias, joined_members},
-    message::send_message_event,
+    message::{get_message_events, send_message_event},
     peeking::listen_to_new_events,
     thirdparty::{
         get_location_for_protocol, get_location_for_room_alias, get_protocol, get_protocols, get_user_for_protocol,
@@ -64,7 +64,7 @@ fn said(routes: Routes<Api>) -> Routes<Api> {
         // What a suspended person may still take back is looked at there.
         .mount_as::<send_message_event::v3::Request, _, _>(GUESTS, send::send_message_event)
         .mount(send::redact_event)
-        .mount_with(GUESTS, messages::get_message_events)
+        .mount_as::<get_message_events::v3::Request, _, _>(GUESTS, messages::get_message_events)
         .mount_with(GUESTS, messages::get_room_event)
         .mount_with(GUESTS, messages::get_context)
         .mount(relations::get_relating_events)

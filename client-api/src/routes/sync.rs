@@ -2,7 +2,7 @@
 
 use http::Method;
 use lyceum_web::{RouteOptions, Routes};
-use ruma::api::client::{sync::sync_events, voip::get_turn_server_info};
+use ruma::api::client::{receipt, sync::sync_events, typing, voip::get_turn_server_info};
 
 use crate::{
     Api,
@@ -19,11 +19,14 @@ const INITIAL_SYNC: [&str; 2] = ["/_matrix/client/r0/initialSync", "/_matrix/cli
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
-        .mount(create_receipt)
+        .mount_as::<receipt::create_receipt::v3::Request, _, _>(RouteOptions::new(), create_receipt)
         .mount(set_read_marker)
         .mount_as::<get_turn_server_info::v3::Request, _, _>(RouteOptions::new(), voip::get_turn_server_info)
         .mount_at(&Method::GET, &[RTC_TRANSPORTS], RouteOptions::new(), voip::rtc_transports)
-        .mount_with(RouteOptions::new().refuse_suspended(), create_typing_event)
+        .mount_as::<typing::create_typing_event::v3::Request, _, _>(
+            RouteOptions::new().refuse_suspended(),
+            create_typing_event,
+        )
         .mount_at(&Method::GET, &INITIAL_SYNC, RouteOptions::new(), initial_sync::initial_sync)
         .mount(search_events)
         .mount_at(&Method::POST, &[sliding_sync::PATH], RouteOptions::new(), sliding_sync::sliding_sync)

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use lyceum_rooms::Rooms;
+use lyceum_sync::filter::SyncFilter;
 use lyceum_sync::{StateForm, Sync, SyncRequest, SyncToken};
 use lyceum_web::{ApiError, AuthedRaw, RawJson, Session};
 use ruma::{RoomId, UInt, api::client::filter::FilterDefinition};
@@ -33,7 +34,7 @@ pub(crate) async fn initial_sync(
     let mut filter = FilterDefinition::default();
     filter.room.include_leave = query.archived;
     filter.room.timeline.limit = Some(UInt::from(query.limit.unwrap_or(MESSAGES).min(MESSAGES_MAX)));
-    let mut answer = ask(&sync, &session, &filter, None, Duration::ZERO).await?;
+    let mut answer = ask(&sync, &session, &filter.into(), None, Duration::ZERO).await?;
     let mut told = Vec::new();
     for membership in ["join", "invite", "knock", "leave"] {
         let Value::Object(entries) = answer["rooms"][membership].take() else { continue };
@@ -58,7 +59,7 @@ pub(crate) async fn news(sync: &Sync, session: &Session, from: Option<&str>, pat
         Some(from) => from.parse().map_err(|_| ApiError::invalid_param("from was not made by this server"))?,
         None => sync.token(),
     };
-    let mut answer = ask(sync, session, &FilterDefinition::default(), Some(from), patience).await?;
+    let mut answer = ask(sync, session, &SyncFilter::default(), Some(from), patience).await?;
     let mut chunk = events(&mut answer, "presence");
     if let Value::Object(entries) = answer["rooms"]["join"].take() {
         for (room, mut entry) in entries {
@@ -72,7 +73,7 @@ pub(crate) async fn news(sync: &Sync, session: &Session, from: Option<&str>, pat
 async fn ask(
     sync: &Sync,
     session: &Session,
-    filter: &FilterDefinition,
+    filter: &SyncFilter,
     since: Option<SyncToken>,
     timeout: Duration,
 ) -> Result<Value, ApiError> {

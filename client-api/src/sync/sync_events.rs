@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
-use lyceum_sync::{StateForm, Sync, SyncRequest, SyncToken};
+use lyceum_sync::{StateForm, Sync, SyncRequest, SyncToken, filter::SyncFilter};
 use lyceum_web::{ApiError, AuthedRaw, RawJson};
-use ruma::{UserId, api::client::filter::FilterDefinition, presence::PresenceState};
+use ruma::{UserId, presence::PresenceState};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -48,15 +48,15 @@ pub(crate) async fn sync_events(
 }
 
 /// The filter a client means: none, one it stored, or one written out.
-async fn filter_of(accounts: &Accounts, user: &UserId, filter: Option<&str>) -> Result<FilterDefinition, ApiError> {
+async fn filter_of(accounts: &Accounts, user: &UserId, filter: Option<&str>) -> Result<SyncFilter, ApiError> {
     let written_out = match filter {
-        None | Some("") => return Ok(FilterDefinition::default()),
+        None | Some("") => return Ok(SyncFilter::default()),
         Some(text) if text.trim_start().starts_with('{') => text.to_owned(),
         Some(id) => {
             let stored = accounts.filter(user, id).await?;
             stored.ok_or_else(|| ApiError::invalid_param("There is no filter with this id"))?
         }
     };
-    serde_json::from_str(&written_out)
+    SyncFilter::read(&written_out)
         .map_err(|error| ApiError::invalid_param(format!("The filter cannot be read: {error}")))
 }

@@ -49,12 +49,21 @@ impl Rooms {
         Ok(self.receipts().advance(&receipt).await?)
     }
 
+    /// Spec, receipts: refused where "the event_id is not related to the thread_id", be it by relations that leave the event in
+    /// the main timeline: who read a reaction to a thread's root has seen the thread up to there.
     async fn check_thread(&self, known: &Known, thread: &ReceiptThread) -> Result<()> {
         let ReceiptThread::Thread(root) = thread else { return Ok(()) };
-        if known.id() == root || self.thread_of(known).await? == root.as_str() {
+        let mut relation = Relation::of(known.event());
+        let mut is_related = known.id() == root;
+        for _ in 0..RELATION_HOPS_MAX {
+            let Some(found) = relation.filter(|_| !is_related) else { break };
+            is_related = found.event_id == *root;
+            relation = self.known(&found.event_id).await?.and_then(|known| Relation::of(known.event()));
+        }
+        if is_related {
             return Ok(());
         }
-        Err(RoomError::InvalidParam(format!("event {} is not in the thread {root}", known.id())))
+        Err(RoomError::InvalidParam(format!("event {} is not related to the thread {root}", known.id())))
     }
 
     /// The thread an event is shown in: its root's id, or `main`. What relates to an event otherwise (an edit, a reaction)

@@ -147,9 +147,11 @@ impl std::str::FromStr for TimelineToken {
 
     fn from_str(text: &str) -> Result<Self> {
         let number = match text.strip_prefix("s1_") {
-            Some(sync) => {
-                sync.split('_').next().and_then(|position| position.parse::<u64>().ok()).and_then(|n| n.try_into().ok())
-            }
+            // Of a sync's token the first of its three numbers is the place.
+            Some(sync) => match sync.split('_').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<_>>>() {
+                Some(numbers) if numbers.len() == 3 => numbers[0].try_into().ok(),
+                _ => None,
+            },
             None => text.strip_prefix("t1_").and_then(|order| order.parse().ok()),
         };
         number.map(Self).ok_or_else(|| RoomError::InvalidParam("the token was not made by this server".to_owned()))

@@ -1,5 +1,8 @@
 //! Upgrading a room: a new one that continues it, a tombstone that says so, and what moves from one to the other.
 
+mod levels;
+
+use levels::{Privileged, highest, passed_on};
 use lyceum_events::Draft;
 use lyceum_storage::{Batch, Subject};
 use ruma::{
@@ -42,12 +45,14 @@ impl Rooms {
         if !old.is_joined(user) || !old.power_levels().user_can_send_state(user, StateEventType::RoomTombstone) {
             return Err(RoomError::forbidden("you may not upgrade this room"));
         }
+        let levels = Self::passed_on_levels(user, &old, &rules, creators);
         let new = NewRoom {
             version: Some(version.clone()),
             creation_content: self.continuing(&old, &rules, creators).await?,
             preset: Preset::PrivateChat,
             initial_state: self.moving_state(&old).await?,
-            last_state: self.last_state(user, &old, &rules, creators).await?,
+            power_levels: levels.as_ref().and_then(|levels| first_levels(user, levels, &rules)),
+            last_state: self.last_state(&old, levels).await?,
             ..NewRoom::default()
         };
         let successor = self.create(user, new).await?.room_id;
@@ -110,14 +115,27 @@ impl Rooms {
         Ok(moving)
     }
 
-    /// Bans, and the power levels of the old room as the new version has them.
-    async fn last_state(
-        &self,
+    /// The power levels of the old room as the new version has them.
+    fn passed_on_levels(
         user: &UserId,
         old: &Snapshot,
         rules: &RoomVersionRules,
         creators: &[OwnedUserId],
-    ) -> Result<Vec<InitialState>> {
+    ) -> Option<CanonicalJsonObject> {
+        let levels = old.kept(&StateEventType::RoomPowerLevels)?.content_as()?;
+        let before = match old.rules().authorization.explicitly_privilege_room_creators {
+            true => old.facts().creators.as_slice(),
+            false => &[],
+        };
+        let after: Vec<_> = match rules.authorization.explicitly_privilege_room_creators {
+            true => std::iter::once(user).chain(creators.iter().map(|creator| &**creator)).collect(),
+            false => Vec::new(),
+        };
+        Some(passed_on(levels, &Privileged { before, after: &after }))
+    }
+
+    /// Bans, and then the power levels.
+    async fn last_state(&self, old: &Snapshot, levels: Option<CanonicalJsonObject>) -> Result<Vec<InitialState>> {
         let banned = old.state().members().filter(|(_, member)| member.membership == Membership::Ban);
         let ids: Vec<_> = banned.take(BANS_MAX).map(|(_, member)| member.event_id.clone()).collect();
         let mut state = Vec::new();
@@ -127,15 +145,11 @@ impl Rooms {
             let state_key = known.event().state_key().unwrap_or_default().to_owned();
             state.push(InitialState { kind: StateEventType::RoomMember, state_key, content });
         }
-        if let Some(levels) = old.kept(&StateEventType::RoomPowerLevels) {
-            let mut content: CanonicalJsonObject = levels.content_as().unwrap_or_default();
-            if rules.authorization.explicitly_privilege_room_creators
-                && let Some(CanonicalJsonValue::Object(users)) = content.get_mut("users")
-            {
-                users.retain(|one, _| one != user.as_str() && !creators.iter().any(|creator| creator == one.as_str()));
-            }
-            state.push(InitialState { kind: StateEventType::RoomPowerLevels, state_key: String::new(), content });
-        }
+        state.extend(levels.map(|content| InitialState {
+            kind: StateEventType::RoomPowerLevels,
+            state_key: String::new(),
+            content,
+        }));
         Ok(state)
     }
 
@@ -185,6 +199,15 @@ impl Rooms {
         let key = (StateEventType::RoomPowerLevels, "");
         allowed(self.set_state(Sender::of(user), old.room_id(), key, content).await)
     }
+}
+
+/// What the new room's levels begin with, so that its creator may set the ones passed on: nobody sets a number above their own.
+fn first_levels(user: &UserId, levels: &CanonicalJsonObject, rules: &RoomVersionRules) -> Option<CanonicalJsonObject> {
+    if rules.authorization.explicitly_privilege_room_creators {
+        return None;
+    }
+    let users = CanonicalJsonObject::from([(user.to_string(), CanonicalJsonValue::Integer(highest(levels)))]);
+    Some(CanonicalJsonObject::from([("users".to_owned(), users.into())]))
 }
 
 /// A step that the room's rules may forbid without harm to the whole.

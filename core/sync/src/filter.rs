@@ -1,6 +1,9 @@
 //! Filters, made ready for matching: wildcards compiled once a request, sets for senders.
 
-use ruma::api::client::filter::{Filter, RoomEventFilter, UrlFilter};
+use lyceum_events::Event;
+use lyceum_rooms::Relation;
+use ruma::api::client::filter::{Filter, FilterDefinition, RoomEventFilter, UrlFilter};
+use serde::Deserialize;
 use std::collections::HashSet;
 use wildmatch::WildMatch;
 
@@ -12,6 +15,75 @@ pub struct EventFilter {
     senders: Option<HashSet<String>>,
     not_senders: HashSet<String>,
     contains_url: Option<bool>,
+    relations: RelationFilter,
+}
+
+/// Which events by how they relate to others (MSC3874), which ruma's filters don't know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct RelationFilter {
+    #[serde(alias = "org.matrix.msc3874.rel_types")]
+    rel_types: Option<HashSet<String>>,
+    #[serde(default, alias = "org.matrix.msc3874.not_rel_types")]
+    not_rel_types: HashSet<String>,
+}
+
+impl RelationFilter {
+    fn fits(&self, event: &Event) -> bool {
+        if self.is_open() {
+            return true;
+        }
+        match Relation::of(event) {
+            Some(relation) => {
+                !self.not_rel_types.contains(&relation.rel_type)
+                    && self.rel_types.as_ref().is_none_or(|types| types.contains(&relation.rel_type))
+            }
+            None => self.rel_types.is_none(),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.rel_types.is_none() && self.not_rel_types.is_empty()
+    }
+}
+
+/// What a client wants of a sync.
+#[derive(Debug, Clone, Default)]
+pub struct SyncFilter {
+    /// All that ruma knows of it.
+    pub(crate) definition: FilterDefinition,
+    /// Which events of timelines by their relations.
+    pub(crate) timeline: RelationFilter,
+}
+
+impl From<FilterDefinition> for SyncFilter {
+    fn from(definition: FilterDefinition) -> Self {
+        Self { definition, timeline: RelationFilter::default() }
+    }
+}
+
+impl SyncFilter {
+    /// A filter as a client wrote it.
+    pub fn read(json: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Room {
+            timeline: RelationFilter,
+        }
+        #[derive(Deserialize)]
+        struct Whole {
+            #[serde(default)]
+            room: Room,
+        }
+        let Whole { room } = serde_json::from_str(json)?;
+        Ok(Self { definition: serde_json::from_str(json)?, timeline: room.timeline })
+    }
+}
+
+/// A filter of a room's events as a client wrote it.
+pub fn read_room_filter(json: &str) -> Result<(RoomEventFilter, EventFilter), serde_json::Error> {
+    let filter: RoomEventFilter = serde_json::from_str(json)?;
+    let wanted = EventFilter::from(&filter).related(serde_json::from_str(json)?);
+    Ok((filter, wanted))
 }
 
 /// What a filter looks at.
@@ -39,6 +111,7 @@ impl From<&RoomEventFilter> for EventFilter {
             senders: filter.senders.as_deref().map(texts),
             not_senders: texts(&filter.not_senders),
             contains_url: filter.url_filter.as_ref().map(|wanted| matches!(wanted, UrlFilter::EventsWithUrl)),
+            relations: RelationFilter::default(),
         }
     }
 }
@@ -51,11 +124,32 @@ impl From<&Filter> for EventFilter {
             senders: filter.senders.as_deref().map(texts),
             not_senders: texts(&filter.not_senders),
             contains_url: None,
+            relations: RelationFilter::default(),
         }
     }
 }
 
 impl EventFilter {
+    /// The same for events that relate to others so.
+    pub(crate) fn related(self, relations: RelationFilter) -> Self {
+        Self { relations, ..self }
+    }
+
+    /// Whether an event of a room is wanted.
+    pub fn wants(&self, event: &Event) -> bool {
+        #[derive(Deserialize)]
+        struct WithUrl {
+            url: Option<serde::de::IgnoredAny>,
+        }
+        if self.is_open() {
+            return true;
+        }
+        let kind = event.kind().to_string();
+        let facts = Facts { kind: &kind, sender: Some(event.sender().as_str()) };
+        self.matches(facts, || event.content_as::<WithUrl>().is_some_and(|content| content.url.is_some()))
+            && self.relations.fits(event)
+    }
+
     /// Whether an event is wanted, `has_url` telling (only if the filter asks) whether its content has a `url`.
     pub fn matches(&self, facts: Facts<'_>, has_url: impl FnOnce() -> bool) -> bool {
         let wanted = |sender: &str| {
@@ -80,6 +174,7 @@ impl EventFilter {
             && self.senders.is_none()
             && self.not_senders.is_empty()
             && self.contains_url.is_none()
+            && self.relations.is_open()
     }
 
     /// Whether no event can pass: an empty list of wanted types or senders.

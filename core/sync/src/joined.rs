@@ -10,7 +10,6 @@ use std::{
 
 use crate::{
     Result, Sync,
-    filter::Facts,
     lazy::RoomSession,
     request::{Lazy, StateForm},
     response::{JoinedRoom, Json, StateUpdate, Summary},
@@ -286,15 +285,7 @@ impl StateEvents {
 }
 
 pub(crate) fn passes(filter: &crate::filter::EventFilter, known: &Known) -> bool {
-    let event = known.event();
-    let kind = event.kind().to_string();
-    filter.matches(Facts { kind: &kind, sender: Some(event.sender().as_str()) }, || {
-        #[derive(serde::Deserialize)]
-        struct WithUrl {
-            url: Option<serde::de::IgnoredAny>,
-        }
-        event.content_as::<WithUrl>().is_some_and(|content| content.url.is_some())
-    })
+    filter.wants(known.event())
 }
 
 fn state_key(known: &Arc<Known>) -> Option<StateKey> {

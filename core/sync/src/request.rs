@@ -1,13 +1,13 @@
 //! What a client asks of `/sync`, made ready: filters compiled, limits bounded.
 
 use lyceum_rooms::Looker;
-use ruma::{
-    RoomId, UserId,
-    api::client::filter::{FilterDefinition, RoomEventFilter},
-};
+use ruma::{RoomId, UserId, api::client::filter::RoomEventFilter};
 use std::time::Duration;
 
-use crate::{filter::EventFilter, token::SyncToken};
+use crate::{
+    filter::{EventFilter, SyncFilter},
+    token::SyncToken,
+};
 
 /// Events of one room in one answer, if the client does not say.
 const TIMELINE_DEFAULT: usize = 10;
@@ -26,7 +26,7 @@ pub struct SyncRequest<'a> {
     /// Where the client stands; `None`: nowhere yet.
     pub since: Option<SyncToken>,
     /// What it wants.
-    pub filter: &'a FilterDefinition,
+    pub filter: &'a SyncFilter,
     /// The whole state of every room again.
     pub full_state: bool,
     /// Which end of the timeline the state is to be told for.
@@ -98,8 +98,10 @@ impl RoomsWanted {
 }
 
 impl Wanted {
-    pub(crate) fn of(filter: &FilterDefinition) -> Self {
+    pub(crate) fn of(filter: &SyncFilter) -> Self {
         use ruma::api::client::filter::LazyLoadOptions;
+        let relations = filter.timeline.clone();
+        let filter = &filter.definition;
         let room = &filter.room;
         let limit =
             room.timeline.limit.map_or(TIMELINE_DEFAULT, |limit| usize::try_from(limit).unwrap_or(TIMELINE_MAX));
@@ -109,7 +111,7 @@ impl Wanted {
             _ => Lazy::No,
         };
         Self {
-            timeline: (&room.timeline).into(),
+            timeline: EventFilter::from(&room.timeline).related(relations),
             timeline_max: limit.min(TIMELINE_MAX),
             state: (&room.state).into(),
             ephemeral: (&room.ephemeral).into(),
@@ -129,7 +131,7 @@ impl Wanted {
 
     /// Everything, and so many events of each room.
     pub(crate) fn plain(timeline_max: usize) -> Self {
-        Self { timeline_max: timeline_max.min(TIMELINE_MAX), ..Self::of(&FilterDefinition::default()) }
+        Self { timeline_max: timeline_max.min(TIMELINE_MAX), ..Self::of(&SyncFilter::default()) }
     }
 
     /// Whether anything of a room is wanted.

@@ -12,13 +12,14 @@ pub mod message;
 mod rooms;
 
 use lyceum_storage::Position;
-use ruma::{UserId, api::client::filter::FilterDefinition};
+use ruma::UserId;
 use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
     Result, Sync, SyncError,
     activity::Changes,
+    filter::SyncFilter,
     request::{StateForm, SyncRequest, TIMEOUT_MAX, Wanted},
     token::SyncToken,
     v2::Turn,
@@ -93,7 +94,7 @@ impl Sync {
             None => Changes::Anything,
             Some(_) => self.activity().between(position, to.position, COMMITS_LOOKED_AT_MAX),
         };
-        let filter = FilterDefinition::default();
+        let filter = SyncFilter::default();
         let as_sync = SyncRequest {
             user: asker.user,
             device: asker.device,

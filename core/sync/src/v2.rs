@@ -5,7 +5,7 @@
 
 use lyceum_rooms::{Membership, MembershipRow, RoomError, RoomState};
 use lyceum_storage::{Position, Subject};
-use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId, api::client::filter::FilterDefinition};
+use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     Result, Sync,
     activity::Changes,
+    filter::SyncFilter,
     request::{StateForm, SyncRequest, TIMEOUT_MAX, Wanted},
     response::{DeviceLists, Rooms, SyncResponse},
     token::SyncToken,
@@ -127,7 +128,7 @@ impl Sync {
 
     /// Whose keys changed, and with whom no room is shared any more, between two tokens.
     pub async fn device_lists_between(&self, user: &UserId, from: SyncToken, to: SyncToken) -> Result<DeviceLists> {
-        let filter = FilterDefinition::default();
+        let filter = SyncFilter::default();
         let request = SyncRequest {
             user,
             device: None,

@@ -1,5 +1,6 @@
-//! Followers that need several lower crates: what keeps rosters and rooms in step.
+//! What needs several lower crates: followers that keep rosters and rooms in step, and notices of the server to its people.
 
 pub mod campus;
+pub mod notices;
 
 mod tables;

@@ -11,6 +11,7 @@ use lyceum_rooms::RoomError;
 use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
+use lyceum_workers::notices::NoticeError;
 use ruma::{
     IdParseError,
     api::error::{DeserializationError, FromHttpRequestError, IntoHttpError},
@@ -23,6 +24,10 @@ impl From<serde_json::Error> for ApiError {
     fn from(error: serde_json::Error) -> Self {
         match error.classify() {
             Category::Data => Self::bad_json(error.to_string()),
+            // Grammatically JSON, of a number that no event can hold.
+            Category::Syntax if error.to_string().starts_with("number out of range") => {
+                Self::bad_json(error.to_string())
+            }
             Category::Syntax | Category::Eof | Category::Io => Self::not_json("The body is not valid JSON"),
         }
     }
@@ -194,6 +199,19 @@ impl From<MediaError> for ApiError {
             MediaError::File(error) => Self::internal(&error),
             MediaError::Storage(error) => error.into(),
             MediaError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoticeError> for ApiError {
+    fn from(error: NoticeError) -> Self {
+        let message = error.to_string();
+        match error {
+            NoticeError::CannotLeave => Self::new(StatusCode::FORBIDDEN, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", message),
+            NoticeError::Account => Self::internal(&message),
+            NoticeError::Accounts(error) => error.into(),
+            NoticeError::Rooms(error) => error.into(),
+            NoticeError::Storage(error) => error.into(),
         }
     }
 }
