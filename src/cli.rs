@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which file answers it.
 
 mod backup;
+mod case;
 mod check_config;
 mod doctor;
 mod init;
@@ -58,6 +59,9 @@ enum Command {
     /// Let people say nothing more, somewhere or everywhere.
     #[command(subcommand)]
     Block(institution::Block),
+    /// Handle what people reported.
+    #[command(subcommand)]
+    Case(case::Case),
     /// Fill a trial server with a made-up college: 3 departments, 12 courses, 40 staff, 1,200 students.
     SampleCollege {
         /// What it is made of: the same seed makes the same college.
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Enrol(enrol) => institution::enrol(line.config.as_deref(), enrol),
         Command::Exam(exam) => institution::exam(line.config.as_deref(), exam),
         Command::Block(block) => institution::block(line.config.as_deref(), block),
+        Command::Case(case) => case::run(line.config.as_deref(), case),
         Command::SampleCollege { seed } => institution::sample(line.config.as_deref(), seed),
         Command::Audit(audit) => institution::audit(line.config.as_deref(), audit),
     };

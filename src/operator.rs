@@ -6,6 +6,7 @@
 pub(crate) mod backup;
 pub(crate) mod socket;
 
+pub(crate) mod cases;
 mod check;
 mod federation;
 pub(crate) mod institution;
@@ -24,6 +25,7 @@ use lyceum_peers::sender::Sender;
 use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_storage::Store;
+use lyceum_workers::moderation::Moderation;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -51,6 +53,8 @@ pub(crate) enum Order {
     Check,
     /// Something about the institution.
     Institution(institution::InstitutionOrder),
+    /// Something about cases.
+    Case(cases::CaseOrder),
     /// Make a backup in this directory.
     Backup { directory: PathBuf },
 }
@@ -63,6 +67,8 @@ pub struct Operator {
     pub(crate) rooms: Rooms,
     pub(crate) search: Search,
     pub(crate) institution: Institution,
+    /// Only where campus rules are in force.
+    pub(crate) moderation: Option<Moderation>,
     pub(crate) peers: Peers,
     /// Only while the server runs and federates.
     pub(crate) sender: Option<Sender>,
@@ -96,6 +102,7 @@ impl Operator {
             Order::FederationRetry { server } => self.federation_retry(&server, report),
             Order::SearchRebuild => self.rebuild_search(report).await,
             Order::Institution(order) => self.institution(order, report).await,
+            Order::Case(order) => self.cases(order, report).await,
             Order::Check => self.check(report).await,
             Order::UserList => self.list(report).await,
         }

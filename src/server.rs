@@ -23,6 +23,7 @@ use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
+use lyceum_workers::moderation::{Moderation, ModerationParts};
 use lyceum_workers::notices::{Notices, NoticesParts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -79,6 +80,8 @@ pub struct Server {
     institution: Institution,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<CampusRooms>,
+    /// The same.
+    moderation: Option<Moderation>,
     sync: Sync,
     search: Search,
     peers: Peers,
@@ -171,6 +174,24 @@ impl Server {
                 clock: clock.clone(),
             })
         });
+        let notices = Notices::new(NoticesParts {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+            institution: institution.clone(),
+            config: config.notices.clone(),
+        });
+        let moderation = campus_rooms.clone().map(|keeper| {
+            Moderation::new(ModerationParts {
+                store: store.clone(),
+                accounts: accounts.clone(),
+                rooms: rooms.clone(),
+                institution: institution.clone(),
+                keeper,
+                notices: notices.clone(),
+                clock: clock.clone(),
+            })
+        });
         let services = self::services(config, outbound_for_services)?;
         accounts.reserve({
             let services = services.clone();
@@ -204,13 +225,7 @@ impl Server {
             calls: Arc::new(config.calls.clone()),
             user_directory: config.user_directory,
             remote_memory: RemoteMemory::default(),
-            notices: Notices::new(NoticesParts {
-                store: store.clone(),
-                accounts: accounts.clone(),
-                rooms: rooms.clone(),
-                institution: institution.clone(),
-                config: config.notices.clone(),
-            }),
+            notices,
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),
@@ -219,6 +234,7 @@ impl Server {
             rooms,
             institution,
             campus_rooms,
+            moderation,
             sync,
             search,
             peers,
@@ -240,6 +256,7 @@ impl Server {
             rooms: self.rooms.clone(),
             search: self.search.clone(),
             institution: self.institution.clone(),
+            moderation: self.moderation.clone(),
             peers: self.peers.clone(),
             sender: self.sender().cloned(),
             data_dir: self.data_dir.clone(),
@@ -274,6 +291,11 @@ impl Server {
     /// Who keeps the institution's rooms, if there is one.
     pub fn campus_rooms(&self) -> Option<&CampusRooms> {
         self.campus_rooms.as_ref()
+    }
+
+    /// Who handles cases, if there is an institution.
+    pub fn moderation(&self) -> Option<&Moderation> {
+        self.moderation.as_ref()
     }
 
     /// Other servers.

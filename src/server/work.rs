@@ -29,6 +29,8 @@ pub(super) struct Work {
     search: JoinHandle<()>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
+    /// The same.
+    moderation: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -46,21 +48,23 @@ impl Server {
         let rooms = self.rooms.clone();
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
         let campus_rooms = self.campus_rooms.clone().map(|keeper| tokio::spawn(keeper.run()));
+        let moderation = self.moderation.clone().map(|desk| tokio::spawn(desk.run()));
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
-        self.work = Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms });
+        self.work = Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms }) = self.work.take() else {
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation }) = self.work.take()
+        else {
             return;
         };
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(&moderation).for_each(JoinHandle::abort);
         search.abort();
         notifier.stop().await;
         feeds.stop().await;
@@ -71,10 +75,13 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms }) = &self.work else { return };
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation }) = &self.work
+        else {
+            return;
+        };
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(moderation).for_each(JoinHandle::abort);
         search.abort();
         notifier.crash();
         feeds.crash();

@@ -85,9 +85,14 @@ pub struct Order<'a> {
 impl Institution {
     /// Makes changes. Answers how many of them changed what holds.
     pub async fn change(&self, order: &Order<'_>) -> Result<usize> {
+        self.change_noted(order, &|_| ()).await
+    }
+
+    /// Makes changes as part of something else, which `note` puts into the same batch.
+    pub async fn change_noted(&self, order: &Order<'_>, note: &(dyn Fn(&mut Batch) + Sync + '_)) -> Result<usize> {
         check_order(order)?;
         for _ in 0..TRIES {
-            match self.try_change(order).await {
+            match self.try_change(order, note).await {
                 Err(InstitutionError::Busy) => self.reload().await?,
                 done => return done,
             }
@@ -95,7 +100,7 @@ impl Institution {
         Err(InstitutionError::Busy)
     }
 
-    async fn try_change(&self, order: &Order<'_>) -> Result<usize> {
+    async fn try_change(&self, order: &Order<'_>, note: &(dyn Fn(&mut Batch) + Sync + '_)) -> Result<usize> {
         let mut chain = self.audit().hold().await?;
         let mut roster = Roster::clone(&*self.roster().await?);
         let (mut batch, mut changed) = (Batch::new(), 0);
@@ -112,6 +117,7 @@ impl Institution {
             let entry = Entry { why: order.why, over: Some(change.over()), what, ..Entry::new(order.by, change.act()) };
             chain.add(&mut batch, &entry)?;
         }
+        note(&mut batch);
         batch.touch(Subject::other(SUBJECT));
         let (this, roster) = (self.clone(), Arc::new(roster));
         batch.after_commit(move |position| this.become_current(roster, position));

@@ -11,6 +11,8 @@ pub const ELSEWHERE: &str = "elsewhere";
 pub const DIRECT: &str = "direct";
 /// The kind of spaces.
 pub const SPACE: &str = "space";
+/// The kind of the room in which cases are handled.
+pub const MODERATION: &str = "moderation";
 /// The kind of courses' rooms.
 pub const COURSE: &str = "course";
 
@@ -216,6 +218,8 @@ fn usual_kinds() -> Vec<Kind> {
             federates: false,
             ..Kind::new("admin_team", "administration's room")
         },
+        // Whoever handles cases or oversees comes in by that alone.
+        Kind { admits: Group::default(), federates: false, ..overseen(MODERATION, "moderation room") },
         Kind { made_by: everyone(), admits: Group::of(&["*"]), ..Kind::new(DIRECT, "direct chat") },
         Kind { made_by: everyone(), admits: Group::of(&["*"]), ..Kind::new(SPACE, "space") },
         Kind { admits: Group::of(&["@staff"]), ..Kind::new(ELSEWHERE, "room of another server") },

@@ -9,7 +9,7 @@
 //! * `room`, `rooms`: rooms in memory, the handle.
 //! * `write`, `record`, `redact`: one batch for everything an act implies.
 //! * `delayed`: what is to be sent later.
-//! * `send`, `create`, `membership_acts`, `aliases`: the acts.
+//! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`, `unread`: how far people have read, and how much they have not.
 //!
@@ -52,6 +52,7 @@ mod elsewhere;
 mod import;
 mod lend;
 mod membership_acts;
+mod oversight;
 mod reports;
 mod send;
 mod upgrade;
@@ -98,6 +99,7 @@ pub use lend::{Invitation, JoinedState, Template};
 pub use members::{Members, MembershipRow};
 pub use membership::Membership;
 pub use membership_acts::{Joining, Outcome};
+pub use oversight::Overseen;
 pub use people::{MemberProfile, Nameless, People};
 pub use reading::MAIN_THREAD;
 pub use relating::{RECURSION_MAX, Relating};

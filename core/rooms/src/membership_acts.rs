@@ -101,18 +101,18 @@ impl Rooms {
         if joining.is_guest && !snapshot.facts().guest_can_join {
             return Err(RoomError::forbidden("guests may not join this room"));
         }
-        let mut content = joining.content(&self.0.people.profile(joining.user).await);
+        let content = joining.content(&self.0.people.profile(joining.user).await);
+        let (sender, mut draft) = (Sender::of(joining.user), draft(joining.user, content, joining.reason));
+        // Asked first: its refusal tells people why.
+        writing.ask_judge(sender, &draft).await?;
         match self.authorising_user(&snapshot, joining.user).await? {
             Authorising::NotNeeded => {}
             Authorising::By(user) => {
-                content.insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
+                draft.content.insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
             }
             Authorising::Nobody if snapshot.servers().count() > 1 => return Ok(Outcome::ByAnotherServer),
             Authorising::Nobody => return Err(RoomError::UnableToAuthorizeJoin),
         }
-        let sender = Sender::of(joining.user);
-        let draft = draft(joining.user, content, joining.reason);
-        writing.ask_judge(sender, &draft).await?;
         let event = writing.append(sender, draft).await?;
         writing.queue().durable().await?;
         Ok(Outcome::Done(event.id().clone()))

@@ -5,4 +5,6 @@ mod keep;
 mod plan;
 mod wake;
 
+pub(crate) use plan::MODERATION_ROOM;
+
 pub use keep::{CampusRooms, CampusRoomsParts, KeepError, Settled};

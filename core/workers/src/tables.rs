@@ -2,6 +2,8 @@
 
 use lyceum_storage::Table;
 
+use crate::moderation::{Case, Notice};
+
 /// By what a room is for, such as `unit/MATH-1/room`.
 pub(crate) const CAMPUS_ROOMS: Table<String, String> = Table::new(
     "w.room",
@@ -14,4 +16,27 @@ pub(crate) const NOTICE_ROOMS: Table<String, String> = Table::new(
     "w.notices",
     "the room in which the server tells a person something; written with the room itself, read when something is told and \
      when an invite is refused; at most one row for each person",
+);
+
+/// By number, from 1: what people reported, and what became of it.
+pub(crate) const CASES: Table<u64, Case> = Table::new(
+    "w.case",
+    "the cases; opened by a report, rewritten by every act on them, read by whoever handles them; one row for each thing \
+     that was reported while no case about it was open",
+);
+
+/// By what it is about: the open case.
+pub(crate) const OPEN_CASES: Table<String, u64> =
+    Table::new("w.caseopen", "the open case about an event, a room or a person; gone when that is closed");
+
+/// The last report that became part of a case.
+pub(crate) const REPORTS_TAKEN: Table<(), u64> = Table::new(
+    "w.reporttaken",
+    "how far reports were taken up; written with the case that each becomes part of; one row",
+);
+
+/// By position, and the number in it: what people are still to be told.
+pub(crate) const UNTOLD: Table<(u64, u64), Notice> = Table::new(
+    "w.untold",
+    "what the server's own account is still to tell people; written with the act that it tells of, gone once it is told",
 );

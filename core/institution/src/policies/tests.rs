@@ -10,7 +10,7 @@ const ROLES: [&str; 9] =
     ["student", "teacher", "tutor", "support_agent", "staff", "moderator", "dos", "admin", "visitor"];
 
 /// For each kind: who may be in it (in the order of `ROLES`).
-const ENTERS: [(&str, [u8; 9]); 15] = [
+const ENTERS: [(&str, [u8; 9]); 16] = [
     ("peer", [1, 0, 0, 0, 0, 1, 1, 0, 0]),
     ("help", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("staff", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
@@ -23,13 +23,14 @@ const ENTERS: [(&str, [u8; 9]); 15] = [
     ("common", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("tutors", [0, 1, 1, 0, 0, 1, 1, 0, 0]),
     ("admin_team", [0, 0, 0, 0, 1, 1, 1, 1, 0]),
+    ("moderation", [0, 0, 0, 0, 0, 1, 1, 0, 0]),
     ("direct", [1, 1, 1, 1, 1, 1, 1, 1, 1]),
     ("space", [1, 1, 1, 1, 1, 1, 1, 1, 1]),
     ("elsewhere", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
 ];
 
 /// For each kind: who may make it.
-const MAKES: [(&str, [u8; 9]); 15] = [
+const MAKES: [(&str, [u8; 9]); 16] = [
     ("peer", [1, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("help", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("staff", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
@@ -42,6 +43,7 @@ const MAKES: [(&str, [u8; 9]); 15] = [
     ("common", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("tutors", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("admin_team", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("moderation", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("direct", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("space", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("elsewhere", [0, 0, 0, 0, 0, 0, 0, 0, 0]),

@@ -145,6 +145,12 @@ impl CampusRooms {
         Ok(rows.into_iter().filter_map(|(key, room)| Some((key, room.try_into().ok()?))).collect())
     }
 
+    /// The room that is kept for something.
+    pub(crate) async fn room_for(&self, key: &str) -> Result<Option<OwnedRoomId>> {
+        let row = self.0.parts.store.get(&CAMPUS_ROOMS, key).await?;
+        Ok(row.and_then(|room| room.try_into().ok()))
+    }
+
     /// Makes sure that the server's own account is there. Nobody can sign in as it.
     async fn make_account(&self) -> Result<()> {
         let accounts = &self.0.parts.accounts;

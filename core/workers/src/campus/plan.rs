@@ -1,6 +1,6 @@
 //! Which rooms there are to be, and who is to be in them: a plain function of roles, units and enrolments.
 
-use lyceum_institution::{Kind, Unit, UnitKind, kinds::COURSE, kinds::SPACE, policies::Facts};
+use lyceum_institution::{Kind, Unit, UnitKind, kinds::COURSE, kinds::MODERATION, kinds::SPACE, policies::Facts};
 use ruma::{OwnedUserId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,9 @@ const DEFAULT_ROOMS: [(&str, &str, &str); 5] = [
 
 /// The key of the space that holds everything, where no unit is the whole institution.
 const WHOLE: &str = "whole";
+
+/// The key of the room in which cases are handled.
+pub(crate) const MODERATION_ROOM: &str = "moderation";
 
 /// A room that there is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub(super) fn plan<'a>(facts: &Facts<'a>, people: &BTreeSet<OwnedUserId>) -> Pla
             plan.insert(format!("unit/{code}/room"), wanted);
         }
     }
+    plan.extend(moderation_room(facts, people, &overseers).map(|wanted| (MODERATION_ROOM.to_owned(), wanted)));
     let is_needed = facts.settings.default_rooms || plan.values().any(|room| room.parent.as_ref() == Some(&top));
     if whole.is_none() && is_needed {
         plan.extend(whole_space(facts, people, &overseers).map(|wanted| (WHOLE.to_owned(), wanted)));
@@ -149,6 +153,27 @@ fn whole_space<'a>(
         is_space: true,
         parent: None,
         members: with_a_role(facts, people),
+        powers: overseers.clone(),
+    })
+}
+
+/// The room of those who handle cases, wherever there are any.
+fn moderation_room<'a>(
+    facts: &Facts<'a>,
+    people: &BTreeSet<OwnedUserId>,
+    overseers: &BTreeMap<OwnedUserId, i32>,
+) -> Option<Wanted<'a>> {
+    let persons = facts.roster.persons().map(|(user, _)| user).filter(|user| people.contains(*user));
+    let members: BTreeSet<_> = persons.filter(|user| facts.someone(user).watches()).map(ToOwned::to_owned).collect();
+    let kind = facts.settings.kinds.get(MODERATION).filter(|_| !members.is_empty())?;
+    Some(Wanted {
+        kind,
+        unit: None,
+        name: "Moderation".to_owned(),
+        alias: "moderation".to_owned(),
+        is_space: false,
+        parent: None,
+        members,
         powers: overseers.clone(),
     })
 }

@@ -1,0 +1,159 @@
+//! What is done about what was reported: a message deleted, somebody warned, blocked, or sent out of a room. Each is one batch
+//! with the case it belongs to and its audit row.
+
+use lyceum_institution::{Block, Change, HAND, Order, audit::Actor};
+use lyceum_rooms::RoomError;
+use lyceum_storage::Batch;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+
+use super::{
+    Case, Moderation, Notice, Taken,
+    desk::{TRIES, entry, put_case},
+    error::{ModerationError, Result},
+};
+
+/// What people in the room read of why.
+const REASON: &str = "Removed by a moderator";
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// The message is redacted for everybody; the original stays in the sealed archive.
+    Delete,
+    /// Its author is told off.
+    Warn,
+    /// Its author says nothing any more. What they said stays.
+    Block {
+        /// Until when; until it is taken back, if not said.
+        until_ms: Option<u64>,
+        /// Everywhere, and not only in that room.
+        everywhere: bool,
+    },
+    /// Its author is sent out of the room.
+    Remove,
+}
+
+impl Measure {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Warn => "warn",
+            Self::Block { .. } => "block",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+impl Moderation {
+    /// Takes a measure in a case.
+    pub async fn measure(&self, by: &Actor, number: u64, measure: &Measure, why: Option<&str>) -> Result<Case> {
+        self.may_moderate(by).await?;
+        for _ in 0..TRIES {
+            match self.try_measure(by, number, measure, why).await {
+                Err(error) if error.is_busy() => {}
+                done => return done,
+            }
+        }
+        Err(ModerationError::Busy)
+    }
+
+    async fn try_measure(&self, by: &Actor, number: u64, measure: &Measure, why: Option<&str>) -> Result<Case> {
+        let before = self.case(number).await?;
+        let mut after = before.clone();
+        after.take(Taken {
+            by: by.to_string(),
+            at_ms: self.now_ms(),
+            measure: measure.name().to_owned(),
+            why: why.map(str::to_owned),
+        })?;
+        match measure {
+            Measure::Delete => self.delete(by, (&before, &after), why).await?,
+            Measure::Remove => self.remove(by, (&before, &after), why).await?,
+            Measure::Block { until_ms, everywhere } => {
+                let room = if *everywhere { None } else { Some(room_of(&before)?) };
+                self.block(by, (&before, &after), (room, Block { until_ms: *until_ms }), why).await?;
+            }
+            Measure::Warn => return self.warn(by, number, why).await,
+        }
+        Ok(after)
+    }
+
+    async fn delete(&self, by: &Actor, (before, after): (&Case, &Case), why: Option<&str>) -> Result<()> {
+        let event: OwnedEventId = wanted(before.event_id.as_deref(), before, "message")?;
+        let entry = entry(after, (by, "case.delete"), why);
+        let mut held = self.parts().institution.audit().hold().await?;
+        let note = |batch: &mut Batch| {
+            put_case(batch, before, after);
+            held.add(batch, &entry).map_err(|error| RoomError::Damaged(error.to_string()))?;
+            held.tie(batch);
+            Ok(())
+        };
+        let done = self.parts().rooms.take_back(self.account(), &event, REASON, note).await;
+        held.done(done.is_ok());
+        done?;
+        Ok(())
+    }
+
+    async fn remove(&self, by: &Actor, (before, after): (&Case, &Case), why: Option<&str>) -> Result<()> {
+        let (room, user) = (room_of(before)?, author_of(before)?);
+        let entry = entry(after, (by, "case.remove"), why);
+        let mut held = self.parts().institution.audit().hold().await?;
+        let note = |batch: &mut Batch| {
+            put_case(batch, before, after);
+            held.add(batch, &entry).map_err(|error| RoomError::Damaged(error.to_string()))?;
+            held.tie(batch);
+            Ok(())
+        };
+        let done = self.parts().rooms.put_out(self.account(), (&room, &user), REASON, note).await;
+        held.done(done.is_ok());
+        done?;
+        Ok(())
+    }
+
+    async fn block(
+        &self,
+        by: &Actor,
+        (before, after): (&Case, &Case),
+        (room, block): (Option<OwnedRoomId>, Block),
+        why: Option<&str>,
+    ) -> Result<()> {
+        let change = Change::Block { user: author_of(before)?, room, block: Some(block) };
+        let number = before.number;
+        let why = why.map_or_else(|| format!("case {number}"), |why| format!("case {number}: {why}"));
+        let order = Order { by, source: HAND, why: Some(&why), changes: vec![change] };
+        self.parts().institution.change_noted(&order, &|batch| put_case(batch, before, after)).await?;
+        Ok(())
+    }
+
+    async fn warn(&self, by: &Actor, number: u64, why: Option<&str>) -> Result<Case> {
+        let Some(text) = why else {
+            return Err(ModerationError::Wrong("say what the warning is to say".to_owned()));
+        };
+        let (now, server) = (self.now_ms(), self.account().server_name());
+        self.change_case((by, "case.warn"), number, why, |case, told| {
+            let user = author_of(case)?;
+            if user.server_name() != server {
+                return Err(ModerationError::Wrong(format!("{user} belongs to another server and cannot be told")));
+            }
+            let measure = Measure::Warn.name().to_owned();
+            case.take(Taken { by: by.to_string(), at_ms: now, measure, why: why.map(str::to_owned) })?;
+            told.push(Notice::person(&user, &format!("A moderator warns you: {text}")));
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn room_of(case: &Case) -> Result<OwnedRoomId> {
+    wanted(case.room_id.as_deref(), case, "room")
+}
+
+fn author_of(case: &Case) -> Result<OwnedUserId> {
+    wanted(case.user_id.as_deref(), case, "person")
+}
+
+fn wanted<T: for<'a> TryFrom<&'a str>>(id: Option<&str>, case: &Case, what: &str) -> Result<T> {
+    id.and_then(|id| T::try_from(id).ok())
+        .ok_or_else(|| ModerationError::Wrong(format!("case {} is about no {what}", case.number)))
+}

@@ -1,0 +1,125 @@
+//! `lyceum case …`: what people reported, and what is done about it, from the server's own machine.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::order;
+use crate::operator::Order;
+use crate::operator::cases::CaseOrder;
+
+#[derive(Subcommand)]
+pub(super) enum Case {
+    /// List the open cases.
+    List {
+        /// Those that are closed too.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a case: reports, notes, measures, outcome.
+    Show {
+        case: u64,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show what was said before and after, with edits. Those in the room do not see it; the audit chain does.
+    Context {
+        case: u64,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print what stood in a deleted message, out of the sealed archive.
+    Original {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let somebody handle a case.
+    Assign { case: u64, name: String },
+    /// Note something in a case.
+    Note { case: u64, text: String },
+    /// Delete the message for everybody. The original stays in the sealed archive.
+    Delete {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Tell the author of what was reported something.
+    Warn { case: u64, text: String },
+    /// Let the author say nothing more in that room.
+    Block {
+        case: u64,
+        /// Everywhere, and not only there.
+        #[arg(long)]
+        everywhere: bool,
+        /// The last day, or a moment [default: until it is taken back].
+        #[arg(long)]
+        until: Option<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Send the author out of the room.
+    Remove {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Close a case: something was done. Those who reported it are told.
+    Close {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Close a case: nothing was to be done. Those who reported it are told.
+    Dismiss {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Print what was said last in a room. Those in it do not see it; the audit chain does.
+    Read {
+        /// Its id or alias.
+        room: String,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Why {
+    /// Why, for the case and the audit chain.
+    #[arg(long)]
+    why: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Form {
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(file: Option<&Path>, case: Case) -> anyhow::Result<()> {
+    let order = match case {
+        Case::List { all, form } => CaseOrder::List { all, json: form.json },
+        Case::Show { case, form } => CaseOrder::Show { case, json: form.json },
+        Case::Context { case, form } => CaseOrder::Context { case, json: form.json },
+        Case::Original { case, why } => CaseOrder::Original { case, why: why.why },
+        Case::Assign { case, name } => CaseOrder::Assign { case, name },
+        Case::Note { case, text } => CaseOrder::Note { case, text },
+        Case::Delete { case, why } => CaseOrder::Delete { case, why: why.why },
+        Case::Warn { case, text } => CaseOrder::Warn { case, text },
+        Case::Block { case, everywhere, until, why } => CaseOrder::Block { case, everywhere, until, why: why.why },
+        Case::Remove { case, why } => CaseOrder::Remove { case, why: why.why },
+        Case::Close { case, why } => CaseOrder::Close { case, dismissed: false, why: why.why },
+        Case::Dismiss { case, why } => CaseOrder::Close { case, dismissed: true, why: why.why },
+        Case::Read { room, limit, why, form } => CaseOrder::Read { room, limit, why: why.why, json: form.json },
+    };
+    order::run(file, Order::Case(order))
+}

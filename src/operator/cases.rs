@@ -1,0 +1,161 @@
+//! Orders about cases.
+
+use anyhow::{Context, anyhow};
+use lyceum_institution::audit::Actor;
+use lyceum_workers::moderation::{Case, Measure, Moderation, Said};
+use serde::{Deserialize, Serialize};
+
+use super::table::Table;
+use super::{Operator, Report};
+
+/// Cases read at once.
+const PAGE: usize = 500;
+
+/// One order about cases.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CaseOrder {
+    List { all: bool, json: bool },
+    Show { case: u64, json: bool },
+    Context { case: u64, json: bool },
+    Original { case: u64, why: Option<String> },
+    Assign { case: u64, name: String },
+    Note { case: u64, text: String },
+    Delete { case: u64, why: Option<String> },
+    Warn { case: u64, text: String },
+    Block { case: u64, everywhere: bool, until: Option<String>, why: Option<String> },
+    Remove { case: u64, why: Option<String> },
+    Close { case: u64, dismissed: bool, why: Option<String> },
+    Read { room: String, limit: usize, why: Option<String>, json: bool },
+}
+
+const BY: &Actor = &Actor::Operator;
+
+impl Operator {
+    pub(super) async fn cases(&self, order: CaseOrder, report: &Report) -> anyhow::Result<()> {
+        use CaseOrder as C;
+        let none = "no campus rules are in force, so there are no cases; set institution.enabled = true";
+        let desk = self.moderation.as_ref().context(none)?;
+        let (case, done) = match order {
+            C::List { all, json } => return list_cases(desk, all, json, report).await,
+            C::Show { case, json } => return self.show_case(&desk.read(BY, case).await?, json, report),
+            C::Context { case, json } => {
+                let context = desk.context(BY, case).await?;
+                let around = [context.before, vec![context.event], context.edits, context.after].concat();
+                return self.show_said(&around, json, report);
+            }
+            C::Original { case, why } => {
+                report.say(serde_json::to_string(&desk.original(BY, case, why.as_deref()).await?)?);
+                return Ok(());
+            }
+            C::Read { room, limit, why, json } => {
+                let room = desk.room_named(&room).await?;
+                let (said, _) = desk.look(BY, (&room, None), limit, why.as_deref()).await?;
+                return self.show_said(&said, json, report);
+            }
+            C::Assign { case, name } => {
+                let user = self.user_id(&name)?;
+                (desk.assign(BY, case, &user).await?, format!("{user} handles it"))
+            }
+            C::Note { case, text } => (desk.note(BY, case, &text).await?, "noted".to_owned()),
+            C::Delete { case, why } => {
+                let done = desk.measure(BY, case, &Measure::Delete, why.as_deref()).await?;
+                (done, "the message is deleted; the original is in the sealed archive".to_owned())
+            }
+            C::Warn { case, text } => {
+                (desk.measure(BY, case, &Measure::Warn, Some(&text)).await?, "its author is warned".to_owned())
+            }
+            C::Remove { case, why } => {
+                let done = desk.measure(BY, case, &Measure::Remove, why.as_deref()).await?;
+                (done, "its author is out of the room".to_owned())
+            }
+            C::Block { case, everywhere, until, why } => {
+                let calendar = &self.institution.settings().calendar;
+                let no_date = |text: &str| anyhow!("{text:?} is no date; write one such as 2026-09-01");
+                let until_ms = until.map(|text| calendar.end(&text).ok_or_else(|| no_date(&text))).transpose()?;
+                let measure = Measure::Block { until_ms, everywhere };
+                let place = if everywhere { "everywhere" } else { "in that room" };
+                (desk.measure(BY, case, &measure, why.as_deref()).await?, format!("its author is blocked {place}"))
+            }
+            C::Close { case, dismissed, why } => {
+                let done = desk.close(BY, case, dismissed, why.as_deref()).await?;
+                let how = if dismissed { "dismissed" } else { "closed" };
+                (done, format!("{how}; those who reported it are told"))
+            }
+        };
+        report.say(format!("Case {}: {done}.", case.number));
+        Ok(())
+    }
+
+    fn show_case(&self, case: &Case, json: bool, report: &Report) -> anyhow::Result<()> {
+        if json {
+            report.say(serde_json::to_string(case)?);
+            return Ok(());
+        }
+        let show = |at| self.institution.settings().calendar.show(at);
+        report.say(format!("Case {}, opened {}: {}", case.number, show(case.opened_ms), about(case)));
+        for one in &case.reports {
+            report.say(format!("{}  reported by {}: {}", show(one.at_ms), one.by, one.reason));
+        }
+        for note in &case.notes {
+            report.say(format!("{}  note by {}: {}", show(note.at_ms), note.by, note.text));
+        }
+        for taken in &case.taken {
+            let why = taken.why.as_deref().unwrap_or_default();
+            report.say(format!("{}  {} by {}: {why}", show(taken.at_ms), taken.measure, taken.by));
+        }
+        if let Some(outcome) = &case.outcome {
+            let how = if outcome.dismissed { "dismissed" } else { "closed" };
+            let why = outcome.why.as_deref().unwrap_or_default();
+            report.say(format!("{}  {how} by {}: {why}", show(outcome.at_ms), outcome.by));
+        }
+        Ok(())
+    }
+
+    fn show_said(&self, said: &[Said], json: bool, report: &Report) -> anyhow::Result<()> {
+        let mut table = Table::new(["when", "who", "what", "event"]);
+        for one in said {
+            if json {
+                report.say(serde_json::to_string(one)?);
+                continue;
+            }
+            let when = self.institution.settings().calendar.show(one.at_ms);
+            let body = one.content["body"].as_str().map(|body| body.replace('\n', " "));
+            let what = body.unwrap_or_else(|| format!("({})", one.kind));
+            table.row([when, one.sender.clone(), what, one.event_id.clone()]);
+        }
+        table.say(report, json);
+        Ok(())
+    }
+}
+
+async fn list_cases(desk: &Moderation, all: bool, json: bool, report: &Report) -> anyhow::Result<()> {
+    let mut table = Table::new(["case", "about", "reports", "handled by", "state"]);
+    let mut after = 0;
+    loop {
+        let page = desk.cases(BY, all, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        for case in page {
+            if json {
+                report.say(serde_json::to_string(&case)?);
+                continue;
+            }
+            let state = match &case.outcome {
+                None => "open",
+                Some(outcome) if outcome.dismissed => "dismissed",
+                Some(_) => "closed",
+            };
+            let reports = case.reports.len() as u64 + case.further_reports;
+            let (number, about) = (case.number.to_string(), about(&case));
+            table.row([number, about, reports.to_string(), case.assignee.unwrap_or_default(), state.to_owned()]);
+        }
+    }
+    table.say(report, json);
+    Ok(())
+}
+
+fn about(case: &Case) -> String {
+    let parts = [&case.event_id, &case.user_id, &case.room_id].into_iter().flatten();
+    parts.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
