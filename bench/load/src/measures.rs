@@ -36,7 +36,7 @@ pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mu
         "big" => send::big_room(server, options, report).await,
         "mix" => mix::campus(server, options, report).await,
         "keys" => keys::claims_and_messages(server, options, report).await,
-        "million" => size::million(server, report).await,
+        "million" => size::million(server, options, report).await,
         _ => Err(format!("there is no measure {name}").into()),
     }
 }

@@ -7,10 +7,10 @@ use crate::measures::NAMES;
 
 const USAGE: &str = "\
 lyceum-load [MEASURE...] (--bin LYCEUM | --url http://HOST:PORT --as-token TOKEN [--pid N] [--data DIR])
-            [--seconds N] [--members N] [--rounds N] [--seed N] [--json FILE]
+            [--seconds N] [--members N] [--events N] [--rounds N] [--seed N] [--json FILE]
 
 Each measure has a fresh server when --bin is given. --seconds bounds each timed part (5), --members is the size of the big
-room (1000), --rounds and --seed belong to `crash` (20, 1). Without measures: all but `crash` and `million`.";
+room (1000), --events that of the `million` (1000000), --rounds and --seed belong to `crash` (20, 1). Without measures: all but `crash` and `million`.";
 
 /// What was asked for.
 pub struct Options {
@@ -22,6 +22,7 @@ pub struct Options {
     pub data: Option<PathBuf>,
     pub seconds: u64,
     pub members: usize,
+    pub events: usize,
     pub rounds: usize,
     pub seed: u64,
     pub json: Option<PathBuf>,
@@ -38,6 +39,7 @@ impl Options {
             data: None,
             seconds: 5,
             members: 1000,
+            events: 1_000_000,
             rounds: 20,
             seed: 1,
             json: None,
@@ -53,6 +55,7 @@ impl Options {
                 "--data" => options.data = Some(value()?.into()),
                 "--seconds" => options.seconds = value()?.parse()?,
                 "--members" => options.members = value()?.parse()?,
+                "--events" => options.events = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--seed" => options.seed = value()?.parse()?,
                 "--json" => options.json = Some(value()?.into()),

@@ -5,7 +5,7 @@ import { after, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { randomBytes, webcrypto } from "node:crypto";
 import { HOME, PASSWORD, PEER, client, ends, eventually, knows, logsIn, registers, says, sdk, sees, starts } from "./lib/people.mjs";
-import { VerificationPhase, VerifierEvent } from "matrix-js-sdk/lib/crypto-api/verification.js";
+import { VerificationPhase } from "matrix-js-sdk/lib/crypto-api/verification.js";
 import { CryptoEvent } from "matrix-js-sdk/lib/crypto-api/CryptoEvent.js";
 
 const ENCRYPTED = { type: "m.room.encryption", state_key: "", content: { algorithm: "m.megolm.v1.aes-sha2" } };
@@ -54,13 +54,12 @@ async function compareEmoji(request, theirs) {
     await eventually("both sides are ready", () => request.phase === VerificationPhase.Ready);
     const verifier = await request.startVerification("m.sas.v1");
     await eventually("the other side has started too", () => theirs.verifier);
-    const shown = [verifier, theirs.verifier].map((one) => new Promise((resolve) => {
-        const have = one.getShowSasCallbacks();
-        if (have) resolve(have);
-        else one.once(VerifierEvent.ShowSas, resolve);
-    }));
     const done = [verifier.verify(), theirs.verifier.verify()];
-    const [mine, others] = await Promise.all(shown);
+    const [mine, others] = await eventually("both sides are shown emoji", () => {
+        const shown = [verifier, theirs.verifier].map((one) => one.getShowSasCallbacks());
+        assert.deepEqual([request.cancellationCode, theirs.cancellationCode], [null, null], "neither side gives up");
+        return shown.every(Boolean) && shown;
+    });
     assert.deepEqual(mine.sas.emoji, others.sas.emoji, "both sides are expected to be shown the same emoji");
     await Promise.all([mine.confirm(), others.confirm()]);
     await Promise.all(done);
@@ -113,7 +112,12 @@ describe("encryption", { timeout: 240_000 }, () => {
         const theirs = await eventually("bob is asked in the room", () => bob.getCrypto().findVerificationRequestDMInProgress(room, alice.getUserId()));
         await compareEmoji(request, theirs);
         await eventually("alice's view of bob is verified", async () => (await alice.getCrypto().getUserVerificationStatus(bob.getUserId())).isCrossSigningVerified());
-        await eventually("bob's view of alice is verified", async () => (await bob.getCrypto().getUserVerificationStatus(alice.getUserId())).isCrossSigningVerified());
+        await eventually("bob's server has his signature of alice's identity", async () => {
+            const { master_keys } = await bob.http.authedRequest("POST", "/keys/query", undefined, { device_keys: { [alice.getUserId()]: [] } });
+            return master_keys?.[alice.getUserId()]?.signatures?.[bob.getUserId()];
+        });
+        // With bob at Synapse his client may look just before the signature is there, and is not told of it again.
+        if (PEER === HOME) await eventually("bob's view of alice is verified", async () => (await bob.getCrypto().getUserVerificationStatus(alice.getUserId())).isCrossSigningVerified());
     });
     it("secret storage and a key backup are made", async () => {
         const key = await alice.getCrypto().createRecoveryKeyFromPassphrase();

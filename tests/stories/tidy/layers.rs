@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The house, from the ground (ARCHITECTURE.md draws it).
 const LAYERS: [&[&str]; 7] = [
-    &["lyceum-storage", "lyceum-events", "lyceum-outbound"],
+    &["lyceum-heap", "lyceum-storage", "lyceum-events", "lyceum-outbound"],
     &["lyceum-accounts", "lyceum-media", "lyceum-institution"],
     &["lyceum-rooms"],
     &["lyceum-sync", "lyceum-peers", "lyceum-push", "lyceum-search", "lyceum-workers"],
