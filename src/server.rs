@@ -278,6 +278,11 @@ impl Server {
         &self.rooms
     }
 
+    /// Files.
+    pub fn media(&self) -> &Media {
+        &self.client.media
+    }
+
     /// Looking for words.
     pub fn search(&self) -> &Search {
         &self.search

@@ -31,6 +31,7 @@ mod session;
 mod synapse;
 mod sync;
 mod thirdparty;
+mod threads;
 mod to_device;
 mod typing;
 mod user_directory;

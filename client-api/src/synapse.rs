@@ -2,6 +2,7 @@
 //! synapse-admin and moderation bots work unchanged. Only for administrators, which is looked at before anything else.
 
 pub(crate) mod devices;
+pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod notices;
 pub(crate) mod reports;

@@ -23,5 +23,6 @@ mod room_members;
 mod rooms;
 mod search;
 mod synapse_admin;
+mod threads;
 mod tidy;
 mod upgrades;

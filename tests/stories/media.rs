@@ -1,5 +1,6 @@
 //! Files: uploads, downloads, thumbnails, and what must not be done with them.
 
+mod care;
 mod fetching;
 mod pictures;
 mod previews;

@@ -31,6 +31,9 @@ const UNSTABLE_FEATURES: &[&str] = &[
     // Simplified sliding sync, state after the timeline in sync.
     "org.matrix.simplified_msc3575",
     "org.matrix.msc4222",
+    // Following threads.
+    "org.matrix.msc4306",
+    "org.matrix.msc4308",
     // Delayed events, transports for calls.
     "org.matrix.msc4140",
     "org.matrix.msc4143",

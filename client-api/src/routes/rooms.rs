@@ -18,7 +18,7 @@ use crate::{
         aliases, by_time, create, delayed, directory, join, members, messages, moderation, peek, relations, reports,
         send, spaces, state, upgrade,
     },
-    thirdparty,
+    thirdparty, threads,
 };
 
 /// Spec, "Guest access": what guests may call.
@@ -31,7 +31,7 @@ const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guest
 const ONE_EVENT: [&str; 2] = ["/_matrix/client/r0/events/{event_id}", "/_matrix/client/v3/events/{event_id}"];
 
 pub(super) fn routes(routes: Routes<Api>) -> Routes<Api> {
-    delays(services(found(said(membership(routes)))))
+    followed(delays(services(found(said(membership(routes))))))
         .mount_with(ACTIVE, upgrade::upgrade_room)
         .mount_with(ACTIVE, create::create_room)
         .mount_with(ACTIVE, aliases::create_alias)
@@ -91,6 +91,17 @@ fn services(routes: Routes<Api>) -> Routes<Api> {
         .mount_as::<get_location_for_room_alias::v3::Request, _, _>(plain, thirdparty::get_location_for_room_alias)
         .mount_as::<get_user_for_protocol::v3::Request, _, _>(plain, thirdparty::get_user_for_protocol)
         .mount_as::<get_user_for_user_id::v3::Request, _, _>(plain, thirdparty::get_user_for_user_id)
+}
+
+/// Threads that are followed.
+fn followed(routes: Routes<Api>) -> Routes<Api> {
+    let (one, all) = ([threads::SUBSCRIPTION], [threads::SUBSCRIPTIONS]);
+    let plain = RouteOptions::new();
+    routes
+        .mount_at(&Method::GET, &one, plain, threads::get_thread_subscription)
+        .mount_at(&Method::PUT, &one, plain, threads::subscribe_thread)
+        .mount_at(&Method::DELETE, &one, plain, threads::unsubscribe_thread)
+        .mount_at(&Method::GET, &all, plain, threads::get_thread_subscriptions_changes)
 }
 
 fn delays(routes: Routes<Api>) -> Routes<Api> {

@@ -6,7 +6,7 @@ use lyceum_web::{RouteOptions, Routes};
 use crate::{
     Api,
     admin::whois,
-    synapse::{self, devices, membership, notices, reports, rooms, tokens, users, users_list},
+    synapse::{self, devices, media, membership, notices, reports, rooms, tokens, users, users_list},
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
@@ -17,7 +17,7 @@ const DELETE: &Method = &Method::DELETE;
 
 /// The routes of the administration API.
 pub fn admin_routes() -> Routes<Api> {
-    [people, sessions, places, admission].into_iter().fold(Routes::new(), |routes, add| add(routes)).mount_at(
+    [people, sessions, places, files, admission].into_iter().fold(Routes::new(), |routes, add| add(routes)).mount_at(
         GET,
         &["/_synapse/admin/v1/server_version"],
         PLAIN,
@@ -70,6 +70,21 @@ fn places(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(GET, &["/_synapse/admin/v1/event_reports"], PLAIN, reports::list)
         .mount_at(GET, &report, PLAIN, reports::get)
         .mount_at(DELETE, &report, PLAIN, reports::delete)
+}
+
+fn files(routes: Routes<Api>) -> Routes<Api> {
+    let of_user = ["/_synapse/admin/v1/users/{user_id}/media"];
+    let one = ["/_synapse/admin/v1/media/{server_name}/{media_id}"];
+    routes
+        .mount_at(GET, &of_user, PLAIN, media::list)
+        .mount_at(DELETE, &of_user, PLAIN, media::delete_of_user)
+        .mount_at(POST, &["/_synapse/admin/v1/user/{user_id}/media/quarantine"], PLAIN, media::quarantine_of_user)
+        .mount_at(GET, &one, PLAIN, media::get)
+        .mount_at(DELETE, &one, PLAIN, media::delete)
+        .mount_at(POST, &["/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}"], PLAIN, media::quarantine)
+        .mount_at(POST, &["/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}"], PLAIN, media::release)
+        .mount_at(POST, &["/_synapse/admin/v1/media/delete"], PLAIN, media::delete_old)
+        .mount_at(POST, &["/_synapse/admin/v1/purge_media_cache"], PLAIN, media::purge_fetched)
 }
 
 fn admission(routes: Routes<Api>) -> Routes<Api> {

@@ -66,6 +66,11 @@ impl Privacy {
         self.ignored.contains(user)
     }
 
+    /// Whether they are not to hear of invites from `inviter`.
+    pub fn hides_invite_from(&self, inviter: &UserId) -> bool {
+        self.ignores(inviter) || self.invite_from(inviter) == InviteVerdict::Ignore
+    }
+
     /// Whom they ignore.
     pub fn ignored(&self) -> &HashSet<OwnedUserId> {
         &self.ignored

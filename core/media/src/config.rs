@@ -12,6 +12,8 @@ pub struct MediaConfig {
     pub upload_bytes_max: u64,
     /// The largest file that is fetched from another server, in bytes.
     pub remote_bytes_max: u64,
+    /// How many days a file of another server is kept once it was fetched. It is fetched again when somebody asks for it.
+    pub remote_kept_days: u64,
     /// How much one person may upload in all, in bytes. No limit when left out.
     pub person_bytes_max: Option<u64>,
     /// How long an upload may take, in seconds.
@@ -35,6 +37,7 @@ impl Default for MediaConfig {
         Self {
             upload_bytes_max: 50 * 1024 * 1024,
             remote_bytes_max: 50 * 1024 * 1024,
+            remote_kept_days: 90,
             person_bytes_max: None,
             upload_timeout_secs: 600,
             unused_id_secs: 24 * 60 * 60,

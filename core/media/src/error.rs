@@ -9,6 +9,9 @@ pub enum MediaError {
     /// There are none of this name.
     #[error("There are no such media")]
     NotFound,
+    /// An administrator keeps them from everybody.
+    #[error("These media were withdrawn by the administration")]
+    Quarantined,
     /// The id was given out, its content is not there yet.
     #[error("The media have not been uploaded yet")]
     NotYetUploaded,

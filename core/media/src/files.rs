@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{fs, io::AsyncWriteExt};
+use tokio::{
+    fs,
+    io::AsyncWriteExt,
+    sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock},
+};
 
 /// Sizes kept of one picture; what else is asked for is made anew each time.
 const THUMBNAILS_MAX: usize = 32;
@@ -20,11 +24,13 @@ const THUMBNAILS_MAX: usize = 32;
 pub(crate) struct Files {
     directory: Arc<Path>,
     names: Arc<parking_lot::Mutex<StdRng>>,
+    /// Held by many while a file is kept and not yet written down, by one that removes a file nobody has written down.
+    settling: Arc<RwLock<()>>,
 }
 
 impl Files {
     pub(crate) fn new(directory: &Path, seed: [u8; 32]) -> Self {
-        Self { directory: directory.into(), names: Arc::new(StdRng::from_seed(seed).into()) }
+        Self { directory: directory.into(), names: Arc::new(StdRng::from_seed(seed).into()), settling: Arc::default() }
     }
 
     /// A new file, to be filled.
@@ -40,7 +46,7 @@ impl Files {
     /// Gives a file its name, durably. The same bytes may be there already.
     pub(crate) async fn keep(&self, incoming: Incoming) -> io::Result<Blob> {
         let Incoming { mut file, path, hash, bytes } = incoming;
-        let blob = Blob { hash: hash.finalize().to_vec(), bytes };
+        let blob = Blob { hash: hash.finalize().to_vec(), bytes, _settling: self.settling.clone().read_owned().await };
         file.flush().await?;
         let place = self.place(&blob.hash);
         if fs::try_exists(&place).await? {
@@ -50,6 +56,21 @@ impl Files {
         drop(file);
         tokio::task::spawn_blocking(move || settle(&path.0, &place)).await.map_err(io::Error::other)??;
         Ok(blob)
+    }
+
+    /// Waits until every file that was kept is written down, and lets nobody keep another one meanwhile.
+    pub(crate) async fn alone(&self) -> OwnedRwLockWriteGuard<()> {
+        self.settling.clone().write_owned().await
+    }
+
+    /// Removes a file and its thumbnails. There need be none.
+    pub(crate) async fn remove(&self, hash: &[u8]) -> io::Result<()> {
+        let there = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        there(fs::remove_file(self.place(hash)).await)?;
+        there(fs::remove_dir_all(self.under("thumbnails", hash)).await)
     }
 
     /// Where the file with this hash is.
@@ -97,11 +118,12 @@ fn settle(from: &Path, place: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What was kept. Until it is dropped nobody removes the file.
+#[derive(Debug)]
 pub(crate) struct Blob {
     pub(crate) hash: Vec<u8>,
     pub(crate) bytes: u64,
+    _settling: OwnedRwLockReadGuard<()>,
 }
 
 /// A file that is being filled. Dropped, it is gone.

@@ -9,6 +9,7 @@
 //! * a file is never changed once it has its name;
 //! * no image is decoded on an async thread, nor before its dimensions were found small enough.
 
+mod care;
 mod config;
 mod content;
 mod disposition;
@@ -24,6 +25,7 @@ mod tables;
 mod thumbnail;
 mod upload;
 
+pub use care::Kept;
 pub use config::MediaConfig;
 pub use content::{Content, Piece};
 pub use error::MediaError;

@@ -97,6 +97,7 @@ impl Media {
         if !is_id(id) {
             return Err(MediaError::NotFound);
         }
+        self.check_quarantine(server, id).await?;
         let watch = self.0.store.watch(&[uploaded(id)]);
         let deadline = self.0.clock.monotonic().saturating_add(patience.min(WAIT_MAX));
         loop {

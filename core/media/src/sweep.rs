@@ -9,12 +9,16 @@ use crate::{
 
 /// Rows looked at at once.
 const PAGE: usize = 500;
+/// A day.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Media {
-    /// Removes ids whose content never came, and previews whose time is over.
+    /// Removes ids whose content never came, previews whose time is over, and what was fetched from other servers long ago.
     pub async fn sweep(&self) -> Result<(), MediaError> {
         self.sweep_awaited().await?;
-        self.sweep_previews().await
+        self.sweep_previews().await?;
+        let kept_ms = self.0.config.remote_kept_days.saturating_mul(DAY_MS);
+        self.remove_fetched(self.now_ms().saturating_sub(kept_ms)).await.map(drop)
     }
 
     async fn sweep_awaited(&self) -> Result<(), MediaError> {

@@ -60,3 +60,9 @@ pub(crate) const PREVIEWS: Table<String, PreviewRow> = Table::new(
     "m.previews",
     "by address: written when somebody asks for one, read by whoever asks again, removed by the sweep when its time is over",
 );
+
+/// Media that nobody is shown.
+pub(crate) const QUARANTINED: Table<(String, String), String> = Table::new(
+    "m.quarantined",
+    "(server, id): who said so; written and removed by administrators, read by whoever looks for media; as many as they decide",
+);

@@ -56,6 +56,12 @@ pub enum RoomError {
     /// The same reaction by the same person is there already.
     #[error("the same annotation was sent before")]
     DuplicateAnnotation,
+    /// The event that is said to be why a thread is followed is not in it.
+    #[error("the event is not in that thread")]
+    NotInThread,
+    /// The person stopped following the thread after the event that is said to be why they follow it.
+    #[error("you stopped following this thread since")]
+    UnsubscribedSince,
     /// The person does not want to be asked in by this one.
     #[error("that person takes no invites from you")]
     InviteBlocked,

@@ -9,6 +9,7 @@ use crate::{
     groups::StoredGroup,
     receipts::{MovedReceipt, ReceiptRow},
     reports::Report,
+    thread_subscriptions::SubscriptionRow,
 };
 
 /// `(room, order)`: the order of a live event is the position of its commit; of a backfilled one it is negative.
@@ -76,6 +77,16 @@ pub(crate) const RECEIPTS: Table<(String, String, u8, String), ReceiptRow> =
 /// Room, position.
 pub(crate) const RECEIPTS_MOVED: Table<(String, u64), MovedReceipt> =
     Table::new("r.receipts_moved", "written with r.receipts, read by syncs and the federation sender; as many rows");
+
+/// Person, room, thread root.
+pub(crate) const SUBSCRIPTIONS: Table<(String, String, String), SubscriptionRow> = Table::new(
+    "r.subscription",
+    "which threads people follow; written by their clients, read by them and by syncs; at most one row for each thread and person",
+);
+
+/// Person, position: room, thread root.
+pub(crate) const SUBSCRIPTIONS_MOVED: Table<(String, u64), (String, String)> =
+    Table::new("r.subscriptions_moved", "written with r.subscription, read by syncs; as many rows");
 
 /// `(event related to, how, order)`.
 pub(crate) const RELATIONS: Table<(String, String, i64), StoredRelation> = Table::new(

@@ -136,6 +136,11 @@ impl Sync {
         Ok(self.accounts().privacy(user).await?.ignores(other))
     }
 
+    /// Whether a person is not to hear of an invite.
+    pub(crate) async fn is_hidden_invite(&self, user: &UserId, inviter: &UserId) -> Result<bool> {
+        Ok(self.accounts().privacy(user).await?.hides_invite_from(inviter))
+    }
+
     async fn presence(&self, turn: &Turn<'_>, moved: &Moved) -> Result<Vec<Json>> {
         if turn.wanted.presence.is_closed() || !turn.wanted.presence.lets_kind_through("m.presence") {
             return Ok(Vec::new());

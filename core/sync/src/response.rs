@@ -117,8 +117,7 @@ pub struct JoinedRoom {
     /// Typing and receipts.
     #[serde(skip_serializing_if = "Events::is_empty")]
     pub ephemeral: Events,
-    /// Account data of this room.
-    #[serde(skip_serializing_if = "Events::is_empty")]
+    /// Account data of this room. Told empty too: clients look for what was deleted there (MSC3391).
     pub account_data: Events,
     /// Unread counts of the main timeline or the whole room.
     #[serde(skip_serializing_if = "Option::is_none")]

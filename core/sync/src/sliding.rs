@@ -10,6 +10,7 @@ mod extensions;
 mod lists;
 pub mod message;
 mod rooms;
+pub mod threads;
 
 use lyceum_storage::Position;
 use ruma::UserId;

@@ -49,7 +49,7 @@ impl Sync {
                     rooms.join.insert(id, joined);
                 }
             }
-            Membership::Invite if is_new && !self.is_ignored(turn.request.user, &standing.row.sender).await? => {
+            Membership::Invite if is_new && !self.is_hidden_invite(turn.request.user, &standing.row.sender).await? => {
                 let invite_state = self.stripped(turn, room).await?.into();
                 rooms.invite.insert(id, InvitedRoom { invite_state });
             }

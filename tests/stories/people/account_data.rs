@@ -1,6 +1,6 @@
 //! What clients keep on the server: account data, tags, filters.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Campus;
 
@@ -66,4 +66,36 @@ async fn a_filter_is_found_again_by_its_id() {
     ben.get(&format!("{path}/{id}")).await.refused(403, "M_FORBIDDEN");
     ben.post(&path, json!({})).await.refused(403, "M_FORBIDDEN");
     campus.host("alpha.example").stranger().post(&path, json!({})).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn what_was_deleted_of_a_room_leaves_an_empty_list() {
+    let campus = Campus::of(["alpha.example"]).await;
+    let anna = campus.person("anna").await;
+    let room = anna.creates_room().await;
+    let room_path = crate::support::encoded(&room);
+    let path = format!("/_matrix/client/v3/user/{}/rooms/{room_path}/account_data/org.example", anna.id);
+    anna.put(&path, json!({ "a": 1 })).await.ok();
+    let told = |synced: &Value| synced["rooms"]["join"][&room]["account_data"]["events"].clone();
+    assert_eq!(told(&anna.syncs("").await), json!([{ "type": "org.example", "content": { "a": 1 } }]));
+    anna.put(&path, json!({})).await.ok();
+    assert_eq!(told(&anna.syncs("").await), json!([{ "type": "org.example", "content": {} }]));
+    assert_eq!(told(&anna.get("/_matrix/client/v3/sync").await.ok()), json!([]));
+}
+
+#[tokio::test]
+async fn invites_that_are_ignored_are_never_heard_of() {
+    let campus = Campus::of(["alpha.example"]).await;
+    let (anna, ben) = (campus.person("anna").await, campus.person("ben").await);
+    let config =
+        format!("/_matrix/client/v3/user/{}/account_data/org.matrix.msc4155.invite_permission_config", anna.id);
+    for ignoring in [json!({ "ignored_users": [ben.id] }), json!({ "ignored_servers": ["alpha.*"] })] {
+        anna.put(&config, ignoring).await.ok();
+        ben.creates_room_with(json!({ "invite": [anna.id] })).await;
+        let synced = anna.get("/_matrix/client/v3/sync").await.ok();
+        assert_eq!(synced["rooms"]["invite"], Value::Null);
+    }
+    anna.put(&config, json!({})).await.ok();
+    let synced = anna.get("/_matrix/client/v3/sync").await.ok();
+    assert_eq!(synced["rooms"]["invite"].as_object().map(serde_json::Map::len), Some(2));
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use lyceum::config::{self, Api};
 use lyceum::server::{Parts, Server};
 use lyceum_accounts::{DeviceChoice, NewPerson};
-use lyceum_events::{ManualClock, ServerKey};
+use lyceum_events::{Clock, ManualClock, ServerKey};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{NoServices, sender::Sender};
 use lyceum_push::{Feeds, Notifier};
@@ -105,6 +105,11 @@ impl Campus {
         let Host { store, data, index, .. } = before;
         let host = Host::over(name, &self.settings, &self.clock, &self.wires, (store, data, index)).await;
         self.hosts.insert(name.to_owned(), host);
+    }
+
+    /// What time it is, in milliseconds.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.clock.now().get().into()
     }
 
     /// The server of this name.

@@ -153,6 +153,11 @@ impl From<RoomError> for ApiError {
             RoomError::BadAlias(_) => Self::bad_alias(message),
             RoomError::InviteBlocked => Self::invite_blocked(message),
             RoomError::DuplicateAnnotation => Self::duplicate_annotation(message),
+            // The codes of MSC4306, which has no others yet.
+            RoomError::NotInThread => Self::new(StatusCode::BAD_REQUEST, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD", message),
+            RoomError::UnsubscribedSince => {
+                Self::new(StatusCode::CONFLICT, "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION", message)
+            }
             RoomError::StillIn | RoomError::Limit(_) => Self::unknown(message),
             RoomError::UnableToAuthorizeJoin => Self::unable_to_authorise_join(message),
             RoomError::UnableToGrantJoin(_) => Self::unable_to_grant_join(message),
@@ -183,7 +188,7 @@ impl From<MediaError> for ApiError {
     fn from(error: MediaError) -> Self {
         let message = error.to_string();
         match error {
-            MediaError::NotFound => Self::not_found(message),
+            MediaError::NotFound | MediaError::Quarantined => Self::not_found(message),
             MediaError::NotYetUploaded => Self::not_yet_uploaded(message),
             MediaError::CannotOverwrite => Self::cannot_overwrite_media(message),
             MediaError::NotYours | MediaError::QuotaReached(_) => Self::forbidden(message),

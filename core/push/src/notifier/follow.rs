@@ -159,7 +159,7 @@ impl Notifier {
             if is_here || row.membership != Membership::Invite {
                 continue;
             }
-            if self.push().accounts().privacy(user).await?.ignores(&row.sender) {
+            if self.push().accounts().privacy(user).await?.hides_invite_from(&row.sender) {
                 continue;
             }
             // As the default rule for invites has it; rules about rooms cannot know one that nobody here is in.

@@ -12,7 +12,12 @@ use crate::{
     sliding::{
         Look,
         lists::{Watched, Wishes},
-        message::{AccountDataAnswer, E2eeAnswer, ExtensionsAnswer, PerRoom, Scoped, ToDevice, ToDeviceAnswer},
+        message::{
+            AccountDataAnswer, E2eeAnswer, ExtensionsAnswer, PerRoom, Scoped, ThreadSubscriptions, ToDevice,
+            ToDeviceAnswer,
+        },
+        threads,
+        threads::ThreadSubscriptionsAnswer,
     },
     v2::Turn,
 };
@@ -57,6 +62,9 @@ impl Sync {
             }
             answer.typing = Some(PerRoom { rooms });
         }
+        if asked.thread_subscriptions.enabled {
+            answer.thread_subscriptions = self.followed_threads(look.turn, &asked.thread_subscriptions).await?;
+        }
         Ok(answer)
     }
 
@@ -91,6 +99,21 @@ impl Sync {
         }
         let events = messages.iter().filter_map(to_device_event).collect();
         Ok(Some(ToDeviceAnswer { next_batch: next.0.to_string(), events }))
+    }
+
+    /// Which threads are followed, and which no longer: nothing where that did not change.
+    async fn followed_threads(
+        &self,
+        turn: &Turn<'_>,
+        asked: &ThreadSubscriptions,
+    ) -> Result<Option<ThreadSubscriptionsAnswer>> {
+        let since = turn.since.map(|since| since.position);
+        let from = since.unwrap_or_default();
+        let limit = threads::limit(asked.limit);
+        let moved = self.rooms().thread_subscriptions_moved(turn.request.user, from, turn.to.position, limit).await?;
+        // What was given up before the client knew anything is no news to it.
+        let answer = ThreadSubscriptionsAnswer::of(moved, from, since.is_some());
+        Ok(Some(answer).filter(|answer| !answer.is_empty()))
     }
 
     async fn account_data_answer(&self, look: &Look<'_>, watched: &Watched) -> Result<AccountDataAnswer> {

@@ -125,7 +125,7 @@ impl Sync {
         for row in changed_rows {
             let is_shown = match row.membership {
                 Membership::Join | Membership::Knock => !row.forgotten,
-                Membership::Invite => !self.is_ignored(user, &row.sender).await?,
+                Membership::Invite => !self.is_hidden_invite(user, &row.sender).await?,
                 Membership::Leave | Membership::Ban => false,
             };
             if !is_shown {

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use crate::response::{DeviceLists, Json};
+use crate::{
+    response::{DeviceLists, Json},
+    sliding::threads::ThreadSubscriptionsAnswer,
+};
 
 /// What a client asks.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -82,6 +85,19 @@ pub struct Extensions {
     pub receipts: Scoped,
     /// Typing.
     pub typing: Scoped,
+    /// Threads that are followed (MSC4308).
+    #[serde(rename = "io.element.msc4308.thread_subscriptions", alias = "thread_subscriptions")]
+    pub thread_subscriptions: ThreadSubscriptions,
+}
+
+/// Threads that are followed.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub struct ThreadSubscriptions {
+    /// On.
+    pub enabled: bool,
+    /// Changes at most.
+    pub limit: Option<u64>,
 }
 
 /// On or off.
@@ -254,6 +270,9 @@ pub struct ExtensionsAnswer {
     /// Typing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typing: Option<PerRoom>,
+    /// Threads that are followed.
+    #[serde(rename = "io.element.msc4308.thread_subscriptions", skip_serializing_if = "Option::is_none")]
+    pub thread_subscriptions: Option<ThreadSubscriptionsAnswer>,
 }
 
 impl ExtensionsAnswer {
@@ -263,6 +282,7 @@ impl ExtensionsAnswer {
             || self.account_data.as_ref().is_some_and(|answer| !answer.global.is_empty() || !answer.rooms.is_empty())
             || self.receipts.as_ref().is_some_and(|answer| !answer.rooms.is_empty())
             || self.typing.as_ref().is_some_and(|answer| !answer.rooms.is_empty())
+            || self.thread_subscriptions.is_some()
     }
 }
 
