@@ -25,6 +25,7 @@ use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
 use lyceum_workers::moderation::{Moderation, ModerationParts};
 use lyceum_workers::notices::{Notices, NoticesParts};
+use lyceum_workers::redactions::Redactions;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use ruma::RoomVersionId;
@@ -225,6 +226,7 @@ impl Server {
             calls: Arc::new(config.calls.clone()),
             user_directory: config.user_directory,
             remote_memory: RemoteMemory::default(),
+            redactions: Redactions::new(&store, &rooms),
             notices,
         };
         Ok(Self {

@@ -11,7 +11,7 @@ use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
-use lyceum_workers::notices::Notices;
+use lyceum_workers::{notices::Notices, redactions::Redactions};
 use std::sync::Arc;
 
 use crate::{
@@ -57,6 +57,8 @@ pub struct Api {
     pub remote_memory: RemoteMemory,
     /// What the server itself tells people.
     pub notices: Notices,
+    /// What administrators want redacted.
+    pub redactions: Redactions,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -91,6 +93,7 @@ handles! {
     push: Push,
     services: Services,
     notices: Notices,
+    redactions: Redactions,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

@@ -5,6 +5,7 @@ pub(crate) mod devices;
 pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod notices;
+pub(crate) mod redactions;
 pub(crate) mod reports;
 pub(crate) mod rooms;
 pub(crate) mod tokens;

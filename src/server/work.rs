@@ -27,6 +27,7 @@ pub(super) struct Work {
     upkeep: JoinHandle<()>,
     delays: JoinHandle<()>,
     search: JoinHandle<()>,
+    redactions: JoinHandle<()>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
@@ -51,13 +52,16 @@ impl Server {
         let moderation = self.moderation.clone().map(|desk| tokio::spawn(desk.run()));
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
-        self.work = Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation });
+        let redactions = tokio::spawn(self.client.redactions.clone().run());
+        self.work =
+            Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation }) = self.work.take()
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation }) =
+            self.work.take()
         else {
             return;
         };
@@ -66,6 +70,7 @@ impl Server {
         delays.abort();
         campus_rooms.iter().chain(&moderation).for_each(JoinHandle::abort);
         search.abort();
+        redactions.abort();
         notifier.stop().await;
         feeds.stop().await;
         if let Some(sender) = sender {
@@ -75,7 +80,8 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, campus_rooms, moderation }) = &self.work
+        let Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation }) =
+            &self.work
         else {
             return;
         };
@@ -83,6 +89,7 @@ impl Server {
         delays.abort();
         campus_rooms.iter().chain(moderation).for_each(JoinHandle::abort);
         search.abort();
+        redactions.abort();
         notifier.crash();
         feeds.crash();
         if let Some(sender) = sender {

@@ -18,6 +18,7 @@ mod older_sync;
 mod people;
 mod process;
 mod push;
+mod redactions;
 mod room_finds;
 mod room_members;
 mod rooms;

@@ -6,7 +6,7 @@ use lyceum_web::{RouteOptions, Routes};
 use crate::{
     Api,
     admin::whois,
-    synapse::{self, devices, media, membership, notices, reports, rooms, tokens, users, users_list},
+    synapse::{self, devices, media, membership, notices, redactions, reports, rooms, tokens, users, users_list},
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
@@ -40,6 +40,8 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(PUT, &["/_synapse/admin/v1/suspend/{user_id}"], PLAIN, users::suspend)
         .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/joined_rooms"], PLAIN, users::joined_rooms)
         .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/memberships"], PLAIN, users::memberships)
+        .mount_at(POST, &["/_synapse/admin/v1/user/{user_id}/redact"], PLAIN, redactions::begin)
+        .mount_at(GET, &["/_synapse/admin/v1/user/redact_status/{redact_id}"], PLAIN, redactions::status)
         .mount_at(POST, &["/_synapse/admin/v1/send_server_notice"], PLAIN, notices::send)
         .mount_at(PUT, &["/_synapse/admin/v1/send_server_notice/{txn_id}"], PLAIN, notices::send_once)
         .mount_at(GET, &["/_synapse/admin/v1/username_available"], PLAIN, users::username_available)

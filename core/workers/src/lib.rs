@@ -4,5 +4,6 @@
 pub mod campus;
 pub mod moderation;
 pub mod notices;
+pub mod redactions;
 
 mod tables;

@@ -2,6 +2,8 @@
 
 use lyceum_storage::Table;
 
+use crate::redactions::JobRow;
+
 use crate::moderation::{Case, Notice};
 
 /// By what a room is for, such as `unit/MATH-1/room`.
@@ -39,4 +41,11 @@ pub(crate) const REPORTS_TAKEN: Table<(), u64> = Table::new(
 pub(crate) const UNTOLD: Table<(u64, u64), Notice> = Table::new(
     "w.untold",
     "what the server's own account is still to tell people; written with the act that it tells of, gone once it is told",
+);
+
+/// By id, which is the position it was taken on at.
+pub(crate) const REDACTIONS: Table<u64, JobRow> = Table::new(
+    "w.redactions",
+    "whose events administrators want redacted and how far that is; written by their requests and by what does it, read by \
+     both; the oldest that are done go where there would be too many",
 );

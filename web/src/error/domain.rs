@@ -12,6 +12,7 @@ use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
 use lyceum_workers::notices::NoticeError;
+use lyceum_workers::redactions::RedactionError;
 use ruma::{
     IdParseError,
     api::error::{DeserializationError, FromHttpRequestError, IntoHttpError},
@@ -217,6 +218,17 @@ impl From<NoticeError> for ApiError {
             NoticeError::Accounts(error) => error.into(),
             NoticeError::Rooms(error) => error.into(),
             NoticeError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedactionError> for ApiError {
+    fn from(error: RedactionError) -> Self {
+        match error {
+            RedactionError::Busy => Self::unavailable(error.to_string()),
+            RedactionError::Rooms(error) => error.into(),
+            RedactionError::Storage(error) => error.into(),
+            RedactionError::Commit(error) => error.into(),
         }
     }
 }
