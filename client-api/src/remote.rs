@@ -14,7 +14,7 @@ use lyceum_events::Clock;
 use lyceum_peers::Peers;
 use lyceum_rooms::Rooms;
 use lyceum_web::ApiError;
-use ruma::{OwnedServerName, RoomVersionId, ServerName};
+use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName};
 use serde_json::value::RawValue;
 use std::{collections::HashSet, sync::Arc};
 
@@ -43,6 +43,17 @@ impl Remote {
         memory: RemoteMemory,
     ) -> Self {
         Self { rooms, peers, clock, versions, memory }
+    }
+
+    /// Of the servers named for a room those that can be asked, each once. Where none is named there are those that were in it
+    /// as far as is known here, and the one that the room's id was made by.
+    async fn to_ask_of(&self, room: &RoomId, named: Vec<OwnedServerName>) -> Result<Vec<OwnedServerName>, ApiError> {
+        let servers = self.to_ask(named);
+        if !servers.is_empty() {
+            return Ok(servers);
+        }
+        let known = self.rooms.servers_in(room).await?;
+        Ok(self.to_ask(known.into_iter().chain(room.server_name().map(ToOwned::to_owned))))
     }
 
     /// Of these servers those that can be asked, each once.

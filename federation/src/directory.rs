@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use lyceum_rooms::{Asker, DirectoryPage, DirectoryQuery, Rooms, SpacePart, SpaceRoom};
-use lyceum_web::{Answer, ApiError, FromServer, RawJson, Ruma};
+use lyceum_web::{ApiError, FromServer, RawJson};
 use ruma::{
     UInt,
     api::federation::{
@@ -18,26 +18,18 @@ use serde_json::{Value, json};
 pub(crate) async fn get_public_rooms(
     State(rooms): State<Rooms>,
     FromServer { body, .. }: FromServer<get_public_rooms::v1::Request>,
-) -> Answer<get_public_rooms::v1::Response> {
+) -> Result<RawJson, ApiError> {
     let page = look_through(&rooms, &Filter::new(), &body.room_network, (body.since, body.limit)).await?;
-    let mut answer = get_public_rooms::v1::Response::new();
-    (answer.next_batch, answer.prev_batch) = (page.next_token(), page.previous_token());
-    answer.total_room_count_estimate = Some(total(&page));
-    answer.chunk = page.chunk();
-    Ok(Ruma(answer))
+    RawJson::of(&page.listing())
 }
 
 /// `POST …/publicRooms`.
 pub(crate) async fn get_public_rooms_filtered(
     State(rooms): State<Rooms>,
     FromServer { body, .. }: FromServer<get_public_rooms_filtered::v1::Request>,
-) -> Answer<get_public_rooms_filtered::v1::Response> {
+) -> Result<RawJson, ApiError> {
     let page = look_through(&rooms, &body.filter, &body.room_network, (body.since, body.limit)).await?;
-    let mut answer = get_public_rooms_filtered::v1::Response::new();
-    (answer.next_batch, answer.prev_batch) = (page.next_token(), page.previous_token());
-    answer.total_room_count_estimate = Some(total(&page));
-    answer.chunk = page.chunk();
-    Ok(Ruma(answer))
+    RawJson::of(&page.listing())
 }
 
 async fn look_through(
@@ -52,10 +44,6 @@ async fn look_through(
     // Spec: "Defaults to 0 (no limit)."
     let limit = limit.filter(|limit| *limit > UInt::MIN);
     Ok(rooms.directory(Asker::Anybody, &DirectoryQuery::of(filter, since.as_deref(), limit)?).await?)
-}
-
-fn total(page: &DirectoryPage) -> UInt {
-    UInt::new_saturating(u64::try_from(page.total).unwrap_or(u64::MAX))
 }
 
 /// `GET …/hierarchy/{roomId}`.

@@ -1,6 +1,7 @@
 //! What other servers send of their own accord: transactions, taken in once each. Rooms are worked on side by side; what one
 //! server sends of one room is taken in the order it was sent.
 //!
+//! * `flights`: how many transactions of one server are worked on at once.
 //! * `limits`: how much one event may make this server ask for.
 //! * `room`: the events of one room.
 //! * `outside`: those of rooms that nobody here is in.
@@ -10,6 +11,7 @@
 
 mod fetch;
 mod filling;
+mod flights;
 mod limits;
 mod outside;
 mod room;
@@ -26,10 +28,11 @@ use quick_cache::sync::Cache;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
 
 use crate::edu::Hearing;
+use flights::Flights;
 use turns::Turns;
 
 pub(crate) use trouble::Trouble;
@@ -66,7 +69,11 @@ struct Shared {
     peers: Peers,
     answers: Cache<(OwnedServerName, String), Answer>,
     turns: Turns,
+    flights: Flights,
 }
+
+/// When a server that sends too much at once may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Intake {
     /// The intake for these rooms and people.
@@ -77,6 +84,7 @@ impl Intake {
             peers: peers.clone(),
             answers: Cache::new(ANSWERS_MAX),
             turns: Turns::default(),
+            flights: Flights::default(),
         }))
     }
 
@@ -90,8 +98,12 @@ impl Intake {
         let answer = self.answer(&origin, id);
         let made = answer.get_or_try_init(|| async {
             let (intake, origin) = (self.clone(), origin);
+            let flight = self.0.flights.begin(&origin).ok_or_else(|| ApiError::limit_exceeded(RETRY_AFTER))?;
             // A sender that hangs up does not undo what was begun: the work goes on for when it asks again.
-            let work = tokio::spawn(async move { intake.work(&origin, transaction).await });
+            let work = tokio::spawn(async move {
+                let _flight = flight;
+                intake.work(&origin, transaction).await
+            });
             work.await.map_err(|error| ApiError::internal(&error))?
         });
         made.await.cloned()

@@ -37,6 +37,7 @@ async fn the_directory_lists_what_was_published_and_is_searched_and_paged() {
     assert_eq!(all["total_room_count_estimate"], 3);
     assert_eq!(all["chunk"][0]["room_id"], latin, "the room with most people comes first");
     assert_eq!(all["chunk"][0]["num_joined_members"], 2);
+    assert_eq!(all["chunk"][0]["join_rule"], "public");
     let search = |filter: Value| ann.post("/_matrix/client/v3/publicRooms", json!({ "filter": filter }));
     let found = search(json!({ "generic_search_term": "verb" })).await.ok();
     assert_eq!(ids(&found["chunk"], "room_id"), [greek.as_str()]);

@@ -79,7 +79,7 @@ async fn bad_requests_get_the_errors_of_the_specification() {
     ann.put(&send, json!({ "body": 1.5 })).await.refused(400, "M_BAD_JSON");
     ann.put(&send, json!([])).await.refused(400, "M_BAD_JSON");
     let create = room_path(&room, "state/m.room.create");
-    ann.put(&create, json!({})).await.refused(403, "M_FORBIDDEN");
+    ann.put(&create, json!({})).await.refused(400, "M_BAD_JSON");
     let alias = room_path(&room, "state/m.room.canonical_alias");
     ann.put(&alias, json!({ "alias": "#elsewhere:alpha" })).await.refused(400, "M_BAD_ALIAS");
     ann.put(&alias, json!({ "alias": "nonsense" })).await.refused(400, "M_INVALID_PARAM");
@@ -328,4 +328,19 @@ async fn a_threaded_receipt_stands_on_what_is_related_to_the_thread() {
     ann.post(&room_path(&room, "receipt/m.nonsense/$e"), json!({})).await.refused(400, "M_INVALID_PARAM");
     let marker = room_path(&room, &format!("receipt/m.fully_read/{}", encoded(&root)));
     ann.post(&marker, json!({ "thread_id": "main" })).await.refused(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn who_made_a_room_has_no_power_level_and_there_is_one_beginning() {
+    let campus = Campus::of(["alpha"]).await;
+    let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
+    let path = |room: &str, kind: &str| room_path(room, &format!("state/{kind}/"));
+    let room = ann.creates_room_with(json!({ "creation_content": { "additional_creators": [ben.id] } })).await;
+    for who in [&ann, &ben] {
+        let levels = json!({ "users": { (&*who.id): 100 } });
+        ann.put(&path(&room, "m.room.power_levels"), levels).await.refused(400, "M_BAD_JSON");
+    }
+    ann.put(&path(&room, "m.room.create"), json!({ "room_version": "12", "x": 1 })).await.refused(400, "M_BAD_JSON");
+    let older = ann.creates_room_with(json!({ "room_version": "11" })).await;
+    ann.put(&path(&older, "m.room.power_levels"), json!({ "users": { (&*ann.id): 100 } })).await.ok();
 }

@@ -1,10 +1,11 @@
 //! What another server's directory says: where its aliases lead, and which public rooms it has.
 
 use lyceum_peers::{PeerError, calls::RoomFilter};
+use lyceum_rooms::listing;
 use lyceum_web::ApiError;
 use ruma::{
     OwnedRoomId, OwnedServerName, RoomAliasId, ServerName, UInt,
-    api::client::directory::get_public_rooms_filtered::v3::{Request, Response},
+    api::client::directory::get_public_rooms_filtered::v3::Request,
     directory::{Filter, PublicRoomsChunk, RoomNetwork},
 };
 use serde::Deserialize;
@@ -46,15 +47,12 @@ impl Remote {
     }
 
     /// Asks another server for its directory.
-    pub(crate) async fn directory(&self, server: &ServerName, asked: &Request) -> Result<Response, ApiError> {
+    pub(crate) async fn directory(&self, server: &ServerName, asked: &Request) -> Result<Value, ApiError> {
         let answer = self.peers.public_rooms(server, filter(asked)?).await?;
         let page: Page = serde_json::from_value(Value::Object(answer))?;
         let rooms = page.chunk.into_iter().take(ROOMS_MAX);
-        let mut response = Response::new();
-        response.chunk = rooms.filter_map(|room| serde_json::from_value::<PublicRoomsChunk>(room).ok()).collect();
-        (response.next_batch, response.prev_batch) = (page.next_batch, page.prev_batch);
-        response.total_room_count_estimate = page.total_room_count_estimate;
-        Ok(response)
+        let rooms: Vec<PublicRoomsChunk> = rooms.filter_map(|room| serde_json::from_value(room).ok()).collect();
+        Ok(listing(&rooms, (page.next_batch, page.prev_batch), page.total_room_count_estimate.map(u64::from)))
     }
 }
 

@@ -20,10 +20,8 @@ impl Remote {
     ) -> Result<(), ApiError> {
         let mut servers = via.to_vec();
         servers.extend(self.rooms.servers_outside(joining.user, room).await?);
-        servers.extend(self.rooms.servers_in(room).await?);
-        servers.extend(room.server_name().map(ToOwned::to_owned));
         let mut trouble = Trouble::default();
-        for server in self.to_ask(servers) {
+        for server in self.to_ask_of(room, servers).await? {
             match self.join_by(&server, joining, room).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {

@@ -15,11 +15,8 @@ impl Remote {
         reason: Option<&str>,
         via: &[OwnedServerName],
     ) -> Result<(), ApiError> {
-        let mut servers = via.to_vec();
-        servers.extend(self.rooms.servers_in(room).await?);
-        servers.extend(room.server_name().map(ToOwned::to_owned));
         let mut trouble = Trouble::default();
-        for server in self.to_ask(servers) {
+        for server in self.to_ask_of(room, via.to_vec()).await? {
             match self.knock_by(&server, user, room, reason).await {
                 Ok(()) => return Ok(()),
                 Err(error) => trouble.note(error)?,
@@ -50,14 +47,13 @@ impl Remote {
     pub(crate) async fn leave(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<(), ApiError> {
         let mut servers = self.rooms.servers_outside(user, room).await?;
         servers.extend(self.rooms.servers_in(room).await?);
-        servers.extend(room.server_name().map(ToOwned::to_owned));
-        for server in self.to_ask(servers) {
+        for server in self.to_ask_of(room, servers).await? {
             match self.leave_by(&server, user, room, reason).await {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::info!(%server, %room, %error, "the server could not be told of a leave"),
             }
         }
-        Ok(self.rooms.leave_outside(user, room).await?)
+        Ok(self.rooms.leave_outside(user, room, reason).await?)
     }
 
     async fn leave_by(

@@ -1,10 +1,10 @@
 //! The room directory: looking through it, and what it lists.
 
 use axum::extract::State;
-use lyceum_rooms::{Asker, DirectoryPage, DirectoryQuery, Rooms};
-use lyceum_web::{Answer, ApiError, Authed, Public, Ruma};
+use lyceum_rooms::{Asker, DirectoryQuery, Rooms};
+use lyceum_web::{Answer, ApiError, Authed, Public, RawJson, Ruma};
 use ruma::{
-    OwnedServerName, UInt,
+    OwnedServerName,
     api::client::{
         directory::{get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility},
         room::Visibility,
@@ -12,21 +12,17 @@ use ruma::{
     directory::RoomNetwork,
 };
 
-use crate::remote::Remote;
+use crate::{answers::Raw, remote::Remote};
 
 /// `GET /_matrix/client/v3/publicRooms`.
 pub(crate) async fn get_public_rooms(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
     Public { body }: Public<get_public_rooms::v3::Request>,
-) -> Answer<get_public_rooms::v3::Response> {
+) -> Raw {
     let mut all = get_public_rooms_filtered::v3::Request::new();
     (all.limit, all.since, all.server) = (body.limit, body.since, body.server);
-    let found = look_through(&rooms, &remote, Asker::Anybody, all).await?;
-    let mut answer = get_public_rooms::v3::Response::new(found.chunk);
-    (answer.next_batch, answer.prev_batch) = (found.next_batch, found.prev_batch);
-    answer.total_room_count_estimate = found.total_room_count_estimate;
-    Ok(Ruma(answer))
+    look_through(&rooms, &remote, Asker::Anybody, all).await
 }
 
 /// `POST /_matrix/client/v3/publicRooms`.
@@ -34,8 +30,8 @@ pub(crate) async fn get_public_rooms_filtered(
     State(rooms): State<Rooms>,
     State(remote): State<Remote>,
     Authed { session, body }: Authed<get_public_rooms_filtered::v3::Request>,
-) -> Answer<get_public_rooms_filtered::v3::Response> {
-    Ok(Ruma(look_through(&rooms, &remote, Asker::Person(&session.user_id), body).await?))
+) -> Raw {
+    look_through(&rooms, &remote, Asker::Person(&session.user_id), body).await
 }
 
 async fn look_through(
@@ -43,28 +39,20 @@ async fn look_through(
     remote: &Remote,
     asker: Asker<'_>,
     asked: get_public_rooms_filtered::v3::Request,
-) -> Result<get_public_rooms_filtered::v3::Response, ApiError> {
+) -> Raw {
     if let Some(server) = elsewhere(asked.server.as_ref(), rooms) {
-        return remote.directory(&server, &asked).await;
+        return RawJson::of(&remote.directory(&server, &asked).await?);
     }
     let query = DirectoryQuery::of(&asked.filter, asked.since.as_deref(), asked.limit)?;
     let page = match &asked.room_network {
         RoomNetwork::ThirdParty(network) => rooms.directory_of_network(asker, network, &query).await?,
         _ => rooms.directory(asker, &query).await?,
     };
-    Ok(answer(&page))
+    RawJson::of(&page.listing())
 }
 
 fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {
     server.filter(|server| **server != rooms.server()).cloned()
-}
-
-fn answer(page: &DirectoryPage) -> get_public_rooms_filtered::v3::Response {
-    let mut answer = get_public_rooms_filtered::v3::Response::new();
-    answer.chunk = page.chunk();
-    (answer.next_batch, answer.prev_batch) = (page.next_token(), page.previous_token());
-    answer.total_room_count_estimate = u64::try_from(page.total).ok().map(UInt::new_saturating);
-    answer
 }
 
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`.

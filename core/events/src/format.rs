@@ -17,19 +17,24 @@ pub const PREV_EVENTS_MAX: usize = 20;
 /// How many events may permit one.
 pub const AUTH_EVENTS_MAX: usize = 10;
 
-/// Checks form and size of signed JSON.
+/// Checks form and size of signed JSON that this server makes.
 pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
     if canonical(object).len() > EVENT_BYTES_MAX {
         return Err(EventError::TooLarge);
+    }
+    for name in ["type", "state_key"] {
+        text(object, name)?;
     }
     check_fields(object, rules)
 }
 
 /// Checks the form of an event's fields.
 pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
-    let kind = required(text(object, "type")?, "type")?;
+    // Before version 11 servers counted characters here, and rooms have such events.
+    let named = if rules.redaction.content_field_redacts { text } else { text_in_characters };
+    let kind = required(named(object, "type")?, "type")?;
     required(text(object, "sender")?, "sender")?;
-    text(object, "state_key")?;
+    named(object, "state_key")?;
     if kind == "m.room.redaction" && !rules.redaction.content_field_redacts {
         text(object, "redacts")?;
     }
@@ -64,6 +69,13 @@ fn text<'a>(object: &'a CanonicalJsonObject, name: &str) -> Result<Option<&'a st
         Some(Value::String(text)) if text.len() <= ID_BYTES_MAX => Ok(Some(text)),
         Some(Value::String(_)) => Err(EventError::Malformed(format!("`{name}` is longer than {ID_BYTES_MAX} bytes"))),
         Some(_) => Err(EventError::Malformed(format!("`{name}` is not a string"))),
+    }
+}
+
+fn text_in_characters<'a>(object: &'a CanonicalJsonObject, name: &str) -> Result<Option<&'a str>, EventError> {
+    match object.get(name) {
+        Some(Value::String(text)) if text.chars().count() <= ID_BYTES_MAX => Ok(Some(text)),
+        _ => text(object, name),
     }
 }
 

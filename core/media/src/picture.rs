@@ -66,6 +66,7 @@ pub(crate) fn describe(place: &Path, limits: &Limits) -> Result<(&'static str, (
 
 /// The picture made smaller, as a file; `None` when it is no larger.
 pub(crate) fn smaller(place: &Path, wanted: Wanted, limits: &Limits) -> Result<Option<Vec<u8>>, MediaError> {
+    let lossless = describe(place, limits)?.0 == ImageFormat::Png.to_mime_type();
     let mut decoder = open(place, limits)?;
     let orientation = decoder.orientation().map_err(refused)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
@@ -87,7 +88,8 @@ pub(crate) fn smaller(place: &Path, wanted: Wanted, limits: &Limits) -> Result<O
         let top = (size.1 - wanted.height.min(size.1)) / 2;
         picture = picture.crop_imm(left, top, wanted.width.min(size.0), wanted.height.min(size.1));
     }
-    written(&picture).map(Some)
+    let is_icon = picture.width().max(picture.height()) <= ICON_MAX;
+    written(&picture, lossless && is_icon).map(Some)
 }
 
 /// The size with the picture's own shape that covers what is wanted; `None` when the picture is no larger.
@@ -107,11 +109,18 @@ fn covering((width, height): (u32, u32), (least_width, least_height): (u32, u32)
     }
 }
 
-/// As PNG when something can be seen through, else as JPEG.
-fn written(picture: &DynamicImage) -> Result<Vec<u8>, MediaError> {
+/// Up to this side a thumbnail of a PNG stays one: it is a drawing or an icon more often than not, and JPEG would blur it.
+const ICON_MAX: u32 = 96;
+
+/// As PNG when something can be seen through or every point counts, else as JPEG.
+fn written(picture: &DynamicImage, lossless: bool) -> Result<Vec<u8>, MediaError> {
     let mut file = Cursor::new(Vec::new());
-    if picture.color().has_alpha() {
-        DynamicImage::from(picture.to_rgba8()).write_to(&mut file, ImageFormat::Png).map_err(refused)?;
+    if picture.color().has_alpha() || lossless {
+        let picture: DynamicImage = match picture.color().has_alpha() {
+            true => picture.to_rgba8().into(),
+            false => picture.to_rgb8().into(),
+        };
+        picture.write_to(&mut file, ImageFormat::Png).map_err(refused)?;
     } else {
         let encoder = JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY);
         picture.to_rgb8().write_with_encoder(encoder).map_err(refused)?;

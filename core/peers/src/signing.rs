@@ -5,6 +5,7 @@ use lyceum_events::{EventError, ServerKey};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName, api::federation::authentication::XMatrix,
 };
+use serde_json::Value;
 
 use crate::error::AuthenticationError;
 
@@ -131,6 +132,59 @@ pub(crate) fn object(
     Ok(object)
 }
 
+/// The text under the signature of a request. Rooms of before version 6 may hold numbers that canonical JSON does not have,
+/// and one such event must not make the rest of a transaction unheard: they are written as their senders write them.
+pub(crate) fn signed_text(
+    request: Signed<'_>,
+    origin: &str,
+    destination: Option<&ServerName>,
+) -> Result<String, serde_json::Error> {
+    let mut object = serde_json::Map::new();
+    object.insert("method".to_owned(), request.method.into());
+    object.insert("uri".to_owned(), request.target.into());
+    object.insert("origin".to_owned(), origin.into());
+    if let Some(destination) = destination {
+        object.insert("destination".to_owned(), destination.as_str().into());
+    }
+    if !request.body.is_empty() {
+        object.insert("content".to_owned(), serde_json::from_slice(request.body)?);
+    }
+    let mut text = String::with_capacity(request.body.len());
+    write_sorted(&Value::Object(object), &mut text);
+    Ok(text)
+}
+
+/// JSON without white space, its keys in order. The parser bounds how deep it goes.
+fn write_sorted(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let mut fields: Vec<_> = object.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            text.push('{');
+            for (at, (name, value)) in fields.into_iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                write_sorted(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (at, value) in items.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                write_sorted(value, text);
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
+}
+
 /// The `Authorization` header for a request to `destination`.
 pub(crate) fn sign(key: &ServerKey, destination: &ServerName, request: Signed<'_>) -> Result<HeaderValue, EventError> {
     let malformed = |what: String| EventError::Malformed(what);
@@ -188,6 +242,21 @@ mod tests {
         ] {
             assert!(parse(header).is_err(), "{header}");
         }
+    }
+
+    #[test]
+    fn the_text_that_is_signed_is_that_of_canonical_json() {
+        let body = "{\"b\":[1,true,null,\"\\u00e9\\n\\u0001\"],\"a\":{\"z\":-5,\"y\":{}}}".as_bytes();
+        let request = Signed { method: "PUT", target: "/_matrix/x?y=1", body };
+        let beta = server_name!("b.example");
+        let canonical = object(request, "a.example", beta).expect("canonical JSON");
+        let text = signed_text(request, "a.example", Some(beta)).expect("JSON");
+        assert_eq!(text, lyceum_events::canonical(&canonical));
+        let request = Signed { body: br#"{"b":1.5,"a":[0.1,-2.0]}"#, ..request };
+        let text = signed_text(request, "a.example", None).expect("JSON");
+        assert!(
+            object(request, "a.example", beta).is_err() && text.contains(r#"{"content":{"a":[0.1,-2.0],"b":1.5},"#)
+        );
     }
 
     #[test]

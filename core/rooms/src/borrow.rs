@@ -18,7 +18,7 @@ use crate::{
 const VOUCHED_BY: &str = "join_authorised_via_users_server";
 
 /// Letters of an event id, in the room versions where the server chooses it.
-const LOCAL_ID_LETTERS: usize = 18;
+pub(crate) const LOCAL_ID_LETTERS: usize = 18;
 
 /// A template that another server lent.
 #[derive(Debug, Clone, Copy)]

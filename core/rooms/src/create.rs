@@ -37,8 +37,9 @@ impl Preset {
         if self == Self::PublicChat { "public" } else { "invite" }
     }
 
-    fn guest_access(self) -> &'static str {
-        if self == Self::PublicChat { "forbidden" } else { "can_join" }
+    /// Where guests may not come in there is no event that says so: its absence does.
+    fn guest_access(self) -> Option<&'static str> {
+        (self != Self::PublicChat).then_some("can_join")
     }
 
     /// The spelling in requests.
@@ -296,12 +297,12 @@ fn first_state(creator: &UserId, new: &NewRoom, rules: &RoomVersionRules) -> Res
         drafts.push(one_field(TimelineEventType::RoomCanonicalAlias, "alias", alias.as_str()));
     }
     let preset = [
-        (StateEventType::RoomJoinRules, "join_rule", new.preset.join_rule()),
-        (StateEventType::RoomHistoryVisibility, "history_visibility", "shared"),
+        (StateEventType::RoomJoinRules, "join_rule", Some(new.preset.join_rule())),
+        (StateEventType::RoomHistoryVisibility, "history_visibility", Some("shared")),
         (StateEventType::RoomGuestAccess, "guest_access", new.preset.guest_access()),
     ];
     let preset = preset.into_iter().filter(|(kind, ..)| given(kind).is_none());
-    drafts.extend(preset.map(|(kind, field, value)| one_field(kind.to_string().into(), field, value)));
+    drafts.extend(preset.filter_map(|(kind, field, value)| Some(one_field(kind.to_string().into(), field, value?))));
     let more = new
         .initial_state
         .iter()

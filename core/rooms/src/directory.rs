@@ -6,6 +6,7 @@ use ruma::{
     directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomTypeFilter},
     room::RoomSummary,
 };
+use serde_json::{Value, json};
 
 use crate::{
     Asker, Result, RoomError, Rooms,
@@ -65,9 +66,10 @@ impl DirectoryPage {
         Self { rooms: Vec::new(), total: 0, next: None, previous: None }
     }
 
-    /// The rooms as they are listed.
-    pub fn chunk(&self) -> Vec<PublicRoomsChunk> {
-        self.rooms.iter().cloned().map(listed).collect()
+    /// The page as it is told, in a client's form and another server's: the two are the same.
+    pub fn listing(&self) -> Value {
+        let rooms: Vec<_> = self.rooms.iter().cloned().map(listed).collect();
+        listing(&rooms, (self.next_token(), self.previous_token()), u64::try_from(self.total).ok())
     }
 
     /// From where the next page is asked for.
@@ -79,6 +81,32 @@ impl DirectoryPage {
     pub fn previous_token(&self) -> Option<String> {
         self.previous.map(|skip| format!("{TOKEN}{skip}"))
     }
+}
+
+/// A page of rooms as it is told. Their `join_rule` is always said: "When not present, the room is assumed to be `public`",
+/// but clients are kinder to what they need not assume.
+pub fn listing(
+    rooms: &[PublicRoomsChunk],
+    (next, previous): (Option<String>, Option<String>),
+    total: Option<u64>,
+) -> Value {
+    let said = |room: &PublicRoomsChunk| {
+        let mut said = serde_json::to_value(room).unwrap_or_default();
+        if let Some(said) = said.as_object_mut() {
+            said.insert("join_rule".to_owned(), room.join_rule.as_str().into());
+        }
+        said
+    };
+    let mut page = json!({ "chunk": rooms.iter().map(said).collect::<Vec<_>>() });
+    for (name, token) in [("next_batch", next), ("prev_batch", previous)] {
+        if let Some(token) = token {
+            page[name] = token.into();
+        }
+    }
+    if let Some(total) = total {
+        page["total_room_count_estimate"] = total.into();
+    }
+    page
 }
 
 fn listed(room: RoomSummary) -> PublicRoomsChunk {

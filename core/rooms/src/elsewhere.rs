@@ -1,14 +1,16 @@
 //! Memberships of rooms that this server is not in: invites and knocks, with what was told of the room.
 
-use lyceum_events::{Event, sign};
+use lyceum_events::{Event, Placing, build, sign};
 use lyceum_storage::{Batch, Subject};
 use ruma::{OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
 use serde::Deserialize;
 
 use crate::{
-    Act, Membership, Result, RoomError, Rooms,
-    client_form::{stripped_form, stripped_of},
+    Act, MemberProfile, Membership, Result, RoomError, Rooms,
+    borrow::LOCAL_ID_LETTERS,
+    client_form::{base_of, stripped_form, stripped_of},
     members::MembershipRow,
+    membership_acts::{draft, member_content},
     tables::{MEMBERSHIP_LOG, MEMBERSHIPS, STRIPPED},
     write::{bad, membership_of, target_of},
 };
@@ -68,14 +70,16 @@ impl Rooms {
             bytes += one.len();
             bytes <= STRIPPED_BYTES_MAX
         });
-        stripped.push(stripped_form(event).get().to_owned());
+        let is_over = !matches!(membership_of(event), Membership::Invite | Membership::Knock);
+        match is_over {
+            // All there is to show of the room from now on.
+            true => stripped = vec![base_of(event).into_string()],
+            false => stripped.push(stripped_form(event).get().to_owned()),
+        }
         let (room, user) = (event.room().to_string(), user.to_string());
         let mut batch = Batch::new();
         batch.touch(Subject::user(&user));
-        match membership_of(event) {
-            Membership::Invite | Membership::Knock => batch.put(&STRIPPED, (user.as_str(), room.as_str()), &stripped),
-            _ => batch.delete(&STRIPPED, (user.as_str(), room.as_str())),
-        };
+        batch.put(&STRIPPED, (user.as_str(), room.as_str()), &stripped);
         let written = event.clone();
         let key = (user.clone(), room);
         batch.at_position(move |position, writes| {
@@ -94,24 +98,24 @@ impl Rooms {
         Ok(())
     }
 
-    /// Makes a person's standing to a room that this server is not in `leave`, when no other server could be told.
-    pub async fn leave_outside(&self, user: &UserId, room: &RoomId) -> Result<()> {
+    /// Ends a person's invite to, or knock on, a room that this server is not in, when no other server could be told: by an
+    /// event that nobody else sees.
+    pub async fn leave_outside(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<()> {
         let Some(row) = self.membership(user, room).await? else { return Ok(()) };
-        let mut left = row.stored();
-        left.membership = Membership::Leave;
-        let key = (user.to_string(), room.to_string());
-        let mut batch = Batch::new();
-        batch.touch(Subject::user(user)).delete(&STRIPPED, (user.as_str(), room.as_str()));
-        batch.at_position(move |position, writes| {
-            let (user, room) = &key;
-            left.position = position.0;
-            writes.put(&MEMBERSHIPS, (user.as_str(), room.as_str()), &left);
-            writes.put(&MEMBERSHIP_LOG, (user.as_str(), position.0), room);
-        });
-        let (shared, user) = (self.0.clone(), user.to_owned());
-        batch.after_commit(move |_| shared.memberships.drop_user(&user));
-        self.store().commit(batch).await?;
-        Ok(())
+        let version = self.version_outside(user, room).await?.unwrap_or(RoomVersionId::V1);
+        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let content = member_content(Membership::Leave, &MemberProfile::default());
+        let placing = Placing {
+            room_id: Some(room),
+            sender: user,
+            ts: self.0.clock.now(),
+            prev_events: vec![row.event_id.clone()],
+            auth_events: vec![row.event_id],
+            depth: 1,
+            local_id: &self.letters(LOCAL_ID_LETTERS),
+        };
+        let event = build(draft(user, content, reason), &placing, &rules, &self.0.key).map_err(bad)?;
+        self.remember_outside(user, &event, Vec::new()).await
     }
 
     /// The server to ask about a room that a person was asked into or knocks on: the one that spoke of it.
@@ -150,13 +154,19 @@ impl Rooms {
         let Some(user) = target_of(event).filter(|user| self.is_local(user) && user != event.sender()) else {
             return Ok(false);
         };
-        let waits = |row: &MembershipRow| matches!(row.membership, Membership::Invite | Membership::Knock);
-        let is_away = matches!(membership_of(event), Membership::Leave | Membership::Ban);
-        if !is_away || !self.membership(&user, event.room()).await?.is_some_and(|row| waits(&row)) {
+        if !matches!(membership_of(event), Membership::Leave | Membership::Ban) {
             return Ok(false);
         }
         let server = event.sender().server_name();
-        if !self.servers_outside(&user, event.room()).await?.iter().any(|one| one == server) {
+        let believed = match self.membership(&user, event.room()).await? {
+            // Whether somebody else there may is nothing that can be known from outside.
+            Some(row) if row.membership == Membership::Invite => row.sender == event.sender(),
+            Some(row) if row.membership == Membership::Knock => {
+                self.servers_outside(&user, event.room()).await?.iter().any(|one| one == server)
+            }
+            _ => false,
+        };
+        if !believed {
             return Ok(false);
         }
         self.remember_outside(&user, event, Vec::new()).await?;

@@ -115,6 +115,8 @@ impl Rooms {
             Membership::Knock => self.judge(event.sender(), &Act::Knock { room, room_id }).await?,
             _ => {}
         }
+        // Its signature says that it came in by this server, which tells the others of it.
+        let event = &sign(event.object(), snapshot.rules(), &self.0.key).map_err(bad)?;
         match self.accept(event).await? {
             Acceptance::Accepted | Acceptance::Known(crate::Place::Timeline(_)) => self.must_know(event.id()).await,
             Acceptance::Rejected(why) => Err(RoomError::Forbidden(why)),
@@ -128,8 +130,9 @@ impl Rooms {
 
     /// Takes up a join, and tells what the joined server has to know.
     pub async fn take_up_join(&self, origin: &ServerName, event: Event, omit_members: bool) -> Result<JoinedState> {
-        let (event, signed) = self.countersign(event).await?;
+        let vouches = self.vouches_for(&event).await?;
         let known = self.take_up(origin, &event, Membership::Join).await?;
+        let event = known.event().clone();
         let state = match known.before() {
             Some(group) => self.state_of_group(event.room(), group).await?,
             None => return Err(RoomError::Damaged("a join without a state before it".to_owned())),
@@ -147,9 +150,14 @@ impl Rooms {
         };
         let servers = if omit_members { servers_of(&state) } else { Vec::new() };
         let own_chain = std::iter::once(event.id().clone());
-        let auth_chain = self.auth_chain(told.iter().cloned().chain(own_chain)).await?;
+        let mut auth_chain = self.auth_chain(told.iter().cloned().chain(own_chain)).await?;
+        if omit_members {
+            // Spec: "any events that are returned in `state` may be omitted from `auth_chain`".
+            let told: HashSet<_> = told.iter().collect();
+            auth_chain.retain(|known| !told.contains(known.id()));
+        }
         Ok(JoinedState {
-            event: signed.then_some(event),
+            event: vouches.then_some(event),
             state: self.must_know_all(told.iter()).await?,
             auth_chain,
             members_omitted: omit_members,
@@ -157,20 +165,19 @@ impl Rooms {
         })
     }
 
-    /// Signs a join to a restricted room for which somebody of this server vouches.
-    async fn countersign(&self, event: Event) -> Result<(Event, bool)> {
+    /// Whether somebody of this server vouches for a join to a restricted room. Who cannot, ends it.
+    async fn vouches_for(&self, event: &Event) -> Result<bool> {
         #[derive(serde::Deserialize)]
         struct Content {
             join_authorised_via_users_server: Option<ruma::OwnedUserId>,
         }
         let by = event.content_as::<Content>().and_then(|content| content.join_authorised_via_users_server);
-        let Some(by) = by.filter(|by| self.is_local(by)) else { return Ok((event, false)) };
+        let Some(by) = by.filter(|by| self.is_local(by)) else { return Ok(false) };
         let snapshot = self.snapshot(event.room()).await?;
         if let Authorising::Nobody = self.authorising_user(&snapshot, event.sender()).await? {
             return Err(RoomError::UnableToGrantJoin(format!("{by} cannot vouch for that join")));
         }
-        let signed = sign(event.object(), snapshot.rules(), &self.0.key).map_err(bad)?;
-        Ok((signed, true))
+        Ok(true)
     }
 
     /// Takes up a leave.

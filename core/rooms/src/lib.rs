@@ -87,7 +87,7 @@ pub use check::{Checked, KeptKeys};
 pub use client_form::{Looker, Unsigned, stripped_form};
 pub use create::{Created, InitialState, NewRoom, Preset};
 pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
-pub use directory::{DirectoryPage, DirectoryQuery};
+pub use directory::{DirectoryPage, DirectoryQuery, listing};
 pub use earlier::GivenStates;
 pub use error::{Result, RoomError};
 pub use facts::{CampusMarks, Facts};

@@ -126,24 +126,35 @@ impl Rooms {
         if !snapshot.rules().authorization.restricted_join_rule || snapshot.membership(user).is_in_or_invited() {
             return Ok(Authorising::NotNeeded);
         }
-        if !self.is_in_any(user, rule).await? {
-            return Err(RoomError::forbidden("you are in none of the rooms whose members may join this one"));
+        match self.is_in_any(user, rule).await? {
+            Some(true) => {}
+            Some(false) => {
+                return Err(RoomError::forbidden("you are in none of the rooms whose members may join this one"));
+            }
+            None => return Ok(Authorising::Nobody),
         }
         let able = snapshot.local_joined().find(|user| snapshot.power_levels().user_can_invite(user));
         Ok(able.map_or(Authorising::Nobody, |user| Authorising::By(user.clone())))
     }
 
-    /// Whether a person is in one of the rooms whose members a rule lets in.
-    pub(crate) async fn is_in_any(&self, user: &UserId, rule: &Restricted) -> Result<bool> {
+    /// Whether a person is in one of the rooms whose members a rule lets in; `None` when they are in none that this server
+    /// is in, but there are others.
+    pub(crate) async fn is_in_any(&self, user: &UserId, rule: &Restricted) -> Result<Option<bool>> {
+        let mut knows_all = true;
         for allow in &rule.allow {
             let AllowRule::RoomMembership(allow) = allow else { continue };
             match self.snapshot(&allow.room_id).await {
-                Ok(snapshot) if snapshot.is_joined(user) => return Ok(true),
-                Ok(_) | Err(RoomError::UnknownRoom(_)) => {}
+                Ok(snapshot) if snapshot.is_local() => {
+                    if snapshot.is_joined(user) {
+                        return Ok(Some(true));
+                    }
+                }
+                // What this server once knew of a room that it has left may long be otherwise.
+                Ok(_) | Err(RoomError::UnknownRoom(_)) => knows_all = false,
                 Err(error) => return Err(error),
             }
         }
-        Ok(false)
+        Ok(knows_all.then_some(false))
     }
 
     /// Leaves a room, refuses an invite to it, or takes back a knock on it.

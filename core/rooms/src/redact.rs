@@ -98,12 +98,15 @@ impl Writing {
 }
 
 impl Rooms {
-    /// The event that a person wants to redact: it must be in the room, and theirs or theirs to moderate.
+    /// The event that a person wants to redact: it must be in the room, and theirs or theirs to moderate. In a room that
+    /// other servers are in it may be one that has not come here yet: it is judged when it does.
     pub(crate) async fn check_redaction(&self, sender: &ruma::UserId, room: &RoomId, target: &EventId) -> Result<()> {
-        let known = self.known(target).await?.filter(|known| known.event().room() == room);
-        let known = known.ok_or_else(|| RoomError::UnknownEvent(target.to_owned()))?;
         let snapshot = self.snapshot(room).await?;
-        let own = known.event().sender() == sender;
+        let own = match self.known(target).await? {
+            Some(known) if known.event().room() == room => known.event().sender() == sender,
+            None if snapshot.servers().any(|(server, _)| server != self.server()) => true,
+            _ => return Err(RoomError::UnknownEvent(target.to_owned())),
+        };
         if own || snapshot.power_levels().user_can_redact_event_of_other(sender) || !snapshot.is_joined(sender) {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use lyceum_events::Draft;
 use ruma::{
-    CanonicalJsonObject, EventId, OwnedEventId, RoomId,
+    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, RoomId,
     events::{StateEventType, TimelineEventType},
 };
 
@@ -53,15 +53,33 @@ impl Rooms {
         sender: Sender<'_>,
         room: &RoomId,
         key: (StateEventType, &str),
-        content: CanonicalJsonObject,
+        mut content: CanonicalJsonObject,
     ) -> Result<OwnedEventId> {
         let (kind, state_key) = key;
         match kind {
-            StateEventType::RoomCreate => return Err(RoomError::forbidden("a room has one create event")),
+            StateEventType::RoomCreate => return Err(RoomError::Bad("a room has one create event".to_owned())),
             StateEventType::RoomCanonicalAlias => self.check_aliases(room, &content).await?,
+            StateEventType::RoomPowerLevels => self.check_levels(room, &content).await?,
+            // Who vouches for a join is not for the client to say.
+            StateEventType::RoomMember => drop(content.remove("join_authorised_via_users_server")),
             _ => {}
         }
         self.send(sender, room, Draft::state(kind.to_string(), state_key, content)).await
+    }
+
+    /// Refuses power levels of a form that the room's version does not know. Since version 12 creators have more than any
+    /// level says, and may not be named among them.
+    async fn check_levels(&self, room: &RoomId, content: &CanonicalJsonObject) -> Result<()> {
+        let snapshot = self.snapshot(room).await.map_err(unknown_is_forbidden)?;
+        let privileged = snapshot.rules().authorization.explicitly_privilege_room_creators;
+        let Some(CanonicalJsonValue::Object(users)) = content.get("users").filter(|_| privileged) else {
+            return Ok(());
+        };
+        let is_creator = |user: &String| snapshot.facts().creators.iter().any(|creator| creator.as_str() == user);
+        match users.keys().find(|user| is_creator(user)) {
+            Some(user) => Err(RoomError::Bad(format!("{user} made the room and has no power level"))),
+            None => Ok(()),
+        }
     }
 
     /// Redacts an event.

@@ -70,7 +70,7 @@ impl Rooms {
         }
         match (asker, &facts.join_rule) {
             (Asker::Person(user), _) if snapshot.membership(user).is_in_or_invited() => Ok(true),
-            (Asker::Person(user), JoinRule::Restricted(rule)) => self.is_in_any(user, rule).await,
+            (Asker::Person(user), JoinRule::Restricted(rule)) => Ok(self.is_in_any(user, rule).await? == Some(true)),
             (Asker::Server(server), _) if snapshot.has_server(server) || is_invited(server, snapshot) => Ok(true),
             (Asker::Server(server), JoinRule::Restricted(rule)) => {
                 for allow in &rule.allow {

@@ -63,11 +63,11 @@ pub(crate) const MEMBERSHIP_LOG: Table<(String, u64), String> = Table::new(
      membership event of a local person",
 );
 
-/// `(user, room)`: what an invited or knocking person may see of a room.
+/// `(user, room)`: what an invited or knocking person may see of a room; once that is over, the event that ended it.
 pub(crate) const STRIPPED: Table<(String, String), Vec<String>> = Table::new(
     "r.stripped",
-    "the stripped state that came with an invite to, or a knock on, a room of which this server has no state; gone \
-     with the membership",
+    "the stripped state that came with an invite to, or a knock on, a room of which this server has no state, or \
+     the event that ended it; gone when the person comes in",
 );
 
 /// Room, person, kind, thread.

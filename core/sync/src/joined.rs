@@ -177,9 +177,12 @@ impl Sync {
         Ok(page.events.first().and_then(|known| known.room_after()))
     }
 
-    /// A room's state at a position of the stream.
+    /// A room's state at a position of the stream; none before the room came here.
     pub(crate) async fn state_at(&self, room: &RoomId, position: Position) -> Result<Arc<RoomState>> {
-        Ok(self.rooms().state_at(room, order_of(position)).await?)
+        match self.group_at(room, position).await? {
+            Some(_) => Ok(self.rooms().state_at(room, order_of(position)).await?),
+            None => Ok(Arc::default()),
+        }
     }
 
     async fn state_at_start(&self, slice: &Slice, end: &Arc<RoomState>, room: &RoomId) -> Result<Arc<RoomState>> {

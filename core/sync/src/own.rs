@@ -185,6 +185,10 @@ impl Sync {
                 changed.insert(user);
             }
         }
+        if moved.is_told_elsewhere {
+            // The person's devices check among themselves what others now see of them.
+            changed.insert(me.to_owned());
+        }
         changed.extend(self.accounts().signed_since(me, since, turn.to.position).await?);
         let mut left = Vec::new();
         for user in &moved.went {

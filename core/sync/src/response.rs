@@ -115,7 +115,6 @@ pub struct JoinedRoom {
     /// New events.
     pub timeline: Timeline,
     /// Typing and receipts.
-    #[serde(skip_serializing_if = "Events::is_empty")]
     pub ephemeral: Events,
     /// Account data of this room. Told empty too: clients look for what was deleted there (MSC3391).
     pub account_data: Events,

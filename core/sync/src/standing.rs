@@ -13,7 +13,7 @@ use crate::{
     Result, Sync,
     joined::{Has, StateEvents},
     request::StateForm,
-    response::{InvitedRoom, Json, KnockedRoom, LeftRoom, Rooms},
+    response::{InvitedRoom, Json, KnockedRoom, LeftRoom, Rooms, Timeline},
     timeline::{Slice, Span, order_of},
     v2::{Standing, Turn},
 };
@@ -112,9 +112,12 @@ impl Sync {
         let snapshot = match self.rooms().snapshot(room).await {
             Ok(snapshot) => snapshot,
             // An invite or knock that ended without this server ever having been in the room.
-            Err(RoomError::UnknownRoom(_)) => return Ok(Some(LeftRoom::default())),
+            Err(RoomError::UnknownRoom(_)) => return Ok(Some(self.left_outside(turn, room).await?)),
             Err(error) => return Err(error.into()),
         };
+        if !snapshot.is_local() && !self.rooms().stripped_state(turn.request.user, room).await?.is_empty() {
+            return Ok(Some(self.left_outside(turn, room).await?));
+        }
         let leaving = Position(standing.row.position.0.min(turn.to.position.0));
         let since = turn.since_position();
         let was_in = match since {
@@ -144,6 +147,13 @@ impl Sync {
             account_data: self.room_account_data(turn, room, after.map_or(Has::Nothing, Has::UpTo)).await?.into(),
             timeline: self.timeline_of(turn, slice).await?,
         }))
+    }
+
+    /// Of a room that this server was not in there is only the event that ended an invite or a knock.
+    async fn left_outside(&self, turn: &Turn<'_>, room: &RoomId) -> Result<LeftRoom> {
+        let told = self.rooms().stripped_state(turn.request.user, room).await?;
+        let events = told.into_iter().filter_map(|text| RawValue::from_string(text).ok()).collect();
+        Ok(LeftRoom { timeline: Timeline { events, ..Timeline::default() }, ..LeftRoom::default() })
     }
 
     /// Only the person's own membership event: they never saw the room.

@@ -112,8 +112,10 @@ impl Sync {
 
     /// Leaves out what comes before a gap: a client has to know that there is one, and asks for what is before it.
     async fn cut_at_gap(&self, slice: &mut Slice, room: &RoomId, span: Span) -> Result<()> {
-        // Across a gap the state is what another server told, never the one that an event here left.
-        if slice.all.windows(2).all(|pair| pair[0].after().is_some() && pair[0].after() == pair[1].before()) {
+        // An event after a gap follows none that is here, and is never one of this server's own.
+        let follows = |pair: &[Arc<Known>]| pair[1].event().prev().contains(pair[0].id());
+        let is_own = |known: &Arc<Known>| known.event().sender().server_name() == self.rooms().server();
+        if slice.all.windows(2).all(follows) && slice.all.first().is_none_or(is_own) {
             return Ok(());
         }
         let gap = self.rooms().last_gap(room, span.after.map(order_of), order_of(span.through)).await?;
@@ -122,7 +124,9 @@ impl Sync {
             let count = slice.all.len();
             slice.events.retain(is_after);
             slice.all.retain(is_after);
-            slice.limited |= slice.all.len() < count;
+            // Even where nothing is left out here: what the client had so far is not what comes before it.
+            let begins_there = slice.all.first().is_some_and(|known| known.order() == Some(gap));
+            slice.limited |= slice.all.len() < count || begins_there;
         }
         Ok(())
     }

@@ -55,6 +55,8 @@ pub(crate) struct Moved {
     pub(crate) came: BTreeSet<OwnedUserId>,
     /// They left a shared room; others may still be shared.
     pub(crate) went: BTreeSet<OwnedUserId>,
+    /// The person came into a room that other servers are in, which are told of their devices.
+    pub(crate) is_told_elsewhere: bool,
 }
 
 /// How the person stands to a room, and whether that changed since the client's token.
@@ -165,7 +167,10 @@ impl Sync {
             members.map(|(user, _)| user.clone()).collect::<Vec<_>>()
         };
         match (was_in, is_in) {
-            (false, true) => moved.came.extend(joined(snapshot.state()).into_iter().filter(|user| user != me)),
+            (false, true) => {
+                moved.came.extend(joined(snapshot.state()).into_iter().filter(|user| user != me));
+                moved.is_told_elsewhere |= snapshot.servers().any(|(server, _)| server != me.server_name());
+            }
             (true, false) => moved.went.extend(joined(&before)),
             (false, false) => {}
             (true, true) => {

@@ -61,13 +61,13 @@ impl Filling<'_> {
         Ok(proved)
     }
 
-    /// A page of events between the ends of the room here and some later ones; empty when nobody has them. When nobody
-    /// could be asked, that says nothing: the gap is filled another time.
+    /// A page of events between the ends of the room here and some later ones, and how many were told, whatever they are;
+    /// empty when nobody has them. When nobody could be asked, that says nothing: the gap is filled another time.
     pub(super) async fn missing_events(
         &self,
         ends: &[OwnedEventId],
         latest: &[OwnedEventId],
-    ) -> Result<Vec<Event>, Trouble> {
+    ) -> Result<(usize, Vec<Event>), Trouble> {
         let mut answered = false;
         for server in &self.servers {
             let page = self.peers.get_missing_events(server, self.room, ends, latest, GAP_PAGE_EVENTS).await;
@@ -75,13 +75,17 @@ impl Filling<'_> {
             match page {
                 Ok(mut page) if !page.is_empty() => {
                     page.truncate(GAP_PAGE_EVENTS);
-                    return self.proved(page).await;
+                    return Ok((page.len(), self.proved(page).await?));
                 }
                 Ok(_) => {}
                 Err(error) => unless_ours(error)?,
             }
         }
-        if answered { Ok(Vec::new()) } else { Err(Trouble::there("nobody could be asked for the events before it")) }
+        if answered {
+            Ok((0, Vec::new()))
+        } else {
+            Err(Trouble::there("nobody could be asked for the events before it"))
+        }
     }
 
     /// Brings in the events that permit one.

@@ -3,7 +3,7 @@
 
 use lyceum_events::Event;
 use lyceum_peers::Peers;
-use lyceum_rooms::{Acceptance, Rooms, Snapshot};
+use lyceum_rooms::{Acceptance, Known, Rooms, Snapshot};
 use ruma::{OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, room_version_rules::RoomVersionRules};
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Shared, Trouble,
-    limits::{CHAINS_MAX, GAP_PAGES_MAX, SERVERS_MAX, STATES_MAX},
+    limits::{CHAINS_MAX, GAP_PAGE_EVENTS, GAP_PAGES_MAX, SERVERS_MAX, STATES_MAX},
 };
 
 /// Taking in events of one room that one server sends.
@@ -51,29 +51,44 @@ impl<'a> Filling<'a> {
     /// Takes an event in, and before it whatever it builds on.
     pub(super) async fn take(&mut self, event: &Event) -> Result<Acceptance, Trouble> {
         (self.states_left, self.chains_left) = (STATES_MAX, CHAINS_MAX);
-        let first = self.accept(event, None).await?;
-        if !matches!(&first, Acceptance::Missing { .. }) {
+        let first = self.accept_here(event, None).await?;
+        if lacks_earlier(&first) {
+            let gap = self.gap(event).await?;
+            self.fill(&gap.events).await?;
+            if gap.ends_in_nonsense {
+                return Err(Trouble::there("what stands before the event is no event of this room's version"));
+            }
+        } else if !matches!(&first, Acceptance::Missing { .. }) {
             return Ok(first);
         }
-        for older in self.gap(event).await? {
+        self.take_anyhow(event).await
+    }
+
+    /// Takes in the events before one, the earliest first.
+    async fn fill(&mut self, gap: &[Event]) -> Result<(), Trouble> {
+        for older in gap {
             // The event itself may need one more state.
             if self.states_left == 1 {
                 break;
             }
-            match self.take_anyhow(&older).await {
+            match self.take_anyhow(older).await {
                 Err(here @ Trouble::Here(_)) => return Err(here),
                 Err(Trouble::There(why)) => tracing::debug!(event = %older.id(), why, "an earlier event is left out"),
                 Ok(_) => {}
             }
         }
-        self.take_anyhow(event).await
+        Ok(())
     }
 
-    /// Takes an event in; if what comes before it is not here, with the state that others say there was.
+    /// Takes an event in; if what comes before it is not here, with the state that others say there was. That state brings
+    /// along what permits the event, which is asked for only if it does not.
     async fn take_anyhow(&mut self, event: &Event) -> Result<Acceptance, Trouble> {
-        let first = self.accept(event, None).await?;
+        let first = self.accept_here(event, None).await?;
         if !matches!(&first, Acceptance::Missing { .. }) {
             return Ok(first);
+        }
+        if !lacks_earlier(&first) {
+            return self.accept(event, None).await;
         }
         self.states_left =
             self.states_left.checked_sub(1).ok_or_else(|| Trouble::There("too many gaps before the event".into()))?;
@@ -107,15 +122,16 @@ impl<'a> Filling<'a> {
     }
 
     /// The events between those that are here and this one, as far as they can be had, the earliest first.
-    async fn gap(&self, event: &Event) -> Result<Vec<Event>, Trouble> {
+    async fn gap(&self, event: &Event) -> Result<Gap, Trouble> {
         let ends = self.rooms.ends(self.room).await?;
         let mut found: HashMap<OwnedEventId, Event> = HashMap::new();
-        let mut latest = vec![event.id().clone()];
+        let (mut latest, mut told_any) = (vec![event.id().clone()], false);
         for _ in 0..GAP_PAGES_MAX {
             let before = found.len();
-            let page = self.missing_events(&ends, &latest).await?;
+            let (told, page) = self.missing_events(&ends, &latest).await?;
+            told_any |= told > 0;
             found.extend(page.into_iter().map(|event| (event.id().clone(), event)));
-            if found.len() == before {
+            if found.len() == before || told < GAP_PAGE_EVENTS {
                 break;
             }
             latest = self.still_open(&found).await?;
@@ -123,25 +139,42 @@ impl<'a> Filling<'a> {
                 break;
             }
         }
-        let mut before: Vec<_> = leading_to(event, found).into_values().collect();
-        before.sort_by(|a, b| (a.depth(), a.id()).cmp(&(b.depth(), b.id())));
-        Ok(before)
+        let leading = leading_to(event, found);
+        // They were handed out, and are not what they should be: a state told by the same server is no way around them.
+        let unmet: Vec<_> = event.prev().iter().filter(|id| !leading.contains_key(*id)).cloned().collect();
+        let ends_in_nonsense = told_any && !self.absent_from_graph(&unmet).await?.is_empty();
+        let mut events: Vec<_> = leading.into_values().collect();
+        events.sort_by(|a, b| (a.depth(), a.id()).cmp(&(b.depth(), b.id())));
+        Ok(Gap { events, ends_in_nonsense })
+    }
+
+    /// Those of the ids whose events have no place in the graph here.
+    async fn absent_from_graph(&self, ids: &[OwnedEventId]) -> Result<HashSet<OwnedEventId>, Trouble> {
+        let known = self.rooms.known_many(ids).await?;
+        let is_absent = |known: &Option<Arc<Known>>| known.as_ref().is_none_or(|known| known.after().is_none());
+        Ok(ids.iter().zip(&known).filter(|(_, known)| is_absent(known)).map(|(id, _)| id.clone()).collect())
     }
 
     /// Those of the events before which there is still something missing.
     async fn still_open(&self, found: &HashMap<OwnedEventId, Event>) -> Result<Vec<OwnedEventId>, Trouble> {
         let prev: HashSet<_> = found.values().flat_map(Event::prev).filter(|id| !found.contains_key(*id)).collect();
         let prev: Vec<_> = prev.into_iter().cloned().collect();
-        let known = self.rooms.known_many(&prev).await?;
-        let absent: HashSet<_> = prev
-            .iter()
-            .zip(&known)
-            .filter(|(_, known)| known.as_ref().is_none_or(|known| known.after().is_none()))
-            .map(|(id, _)| id)
-            .collect();
+        let absent = self.absent_from_graph(&prev).await?;
         let open = found.values().filter(|event| event.prev().iter().any(|id| absent.contains(id)));
         Ok(open.map(|event| event.id().clone()).collect())
     }
+}
+
+/// What lies between the events that are here and one that came.
+struct Gap {
+    events: Vec<Event>,
+    /// What stands directly before the one that came was told, and is no event.
+    ends_in_nonsense: bool,
+}
+
+/// Whether what comes before an event is not here.
+fn lacks_earlier(acceptance: &Acceptance) -> bool {
+    matches!(acceptance, Acceptance::Missing { prev, .. } if !prev.is_empty())
 }
 
 /// Those of the events that come before this one: whatever else was handed out was not asked for.

@@ -1,9 +1,9 @@
 //! How much one event of another server may make this one ask for, and the counting of what is refused.
 
 /// Pages of events between those that are here and one that came.
-pub(super) const GAP_PAGES_MAX: usize = 10;
-/// Events of one such page.
-pub(super) const GAP_PAGE_EVENTS: usize = 50;
+pub(super) const GAP_PAGES_MAX: usize = 25;
+/// Events of one such page. Synapse hands out no more, and a page that is not full is the last.
+pub(super) const GAP_PAGE_EVENTS: usize = 20;
 /// States asked for to fill the gaps before one event that came, its own included.
 pub(super) const STATES_MAX: usize = 6;
 /// Auth chains asked for while one event that came is taken in.

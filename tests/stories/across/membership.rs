@@ -210,3 +210,89 @@ async fn guests_stay_in_the_rooms_of_their_own_server() {
         guest.post(&join_path(&room, ALPHA), json!({})).await.refused(403, "M_FORBIDDEN");
     }
 }
+
+#[tokio::test]
+async fn who_comes_by_one_server_is_seen_by_the_others() {
+    let campus = Campus::of([ALPHA, BETA, GAMMA]).await;
+    let (ann, ben) = (campus.person_at(ALPHA, "ann").await, campus.person_at(BETA, "ben").await);
+    let cat = campus.person_at(GAMMA, "cat").await;
+    let rule = json!([{ "type": "m.room.join_rules", "state_key": "", "content": { "join_rule": "knock" } }]);
+    let how = json!({ "preset": "private_chat", "initial_state": rule, "invite": [cat.id] });
+    let room = ann.creates_room_with(how).await;
+    joins(&cat, &room, ALPHA).await;
+    campus.settle().await;
+    // Beta is not in the room and tells nobody there: what gamma hears it hears of alpha.
+    let knock = format!("/_matrix/client/v3/knock/{}?via={ALPHA}", encoded(&room));
+    ben.post(&knock, json!({})).await.ok();
+    campus.settle().await;
+    assert_eq!(membership(&cat, &room, &ben).await, "knock");
+    ann.invites(&room, &ben).await;
+    campus.settle().await;
+    ben.leaves(&room).await;
+    campus.settle().await;
+    assert_eq!(membership(&cat, &room, &ben).await, "leave");
+    ann.invites(&room, &ben).await;
+    joins(&ben, &room, ALPHA).await;
+    campus.settle().await;
+    assert_eq!(membership(&cat, &room, &ben).await, "join");
+}
+
+#[tokio::test]
+async fn an_invite_to_a_room_that_everybody_left_is_declined() {
+    let two = Two::meet().await;
+    let room = two.ann.creates_room_with(json!({ "preset": "private_chat", "invite": [two.ben.id] })).await;
+    hears(&two.ben, &room, "invite").await;
+    two.ann.leaves(&room).await;
+    two.ben.leaves(&room).await;
+    let left = hears(&two.ben, &room, "leave").await;
+    let event = &left["timeline"]["events"][0];
+    assert_eq!((&event["content"]["membership"], &event["state_key"]), (&json!("leave"), &json!(two.ben.id)), "{left}");
+    let whole = encoded(r#"{"room":{"include_leave":true}}"#);
+    let first = two.ben.on_another_device().await.syncs(&format!("timeout=0&filter={whole}")).await;
+    assert_eq!(first["rooms"]["leave"][&room]["timeline"]["events"][0]["event_id"], event["event_id"], "{first}");
+}
+
+#[tokio::test]
+async fn only_who_asked_somebody_in_takes_it_back() {
+    let two = Two::meet().await;
+    let ada = two.campus.person_at(ALPHA, "ada").await;
+    let room = two.ann.creates_room_with(json!({ "preset": "private_chat", "invite": [ada.id] })).await;
+    ada.joins(&room).await;
+    ada.invites(&room, &two.ben).await;
+    hears(&two.ben, &room, "invite").await;
+    // Whether Ann may is known to those only who know the room's state.
+    two.ann.post(&at(&room, "kick"), json!({ "user_id": two.ben.id })).await.ok();
+    two.campus.settle().await;
+    let sync = two.ben.on_another_device().await.syncs("timeout=0").await;
+    assert!(sync["rooms"]["invite"].get(&room).is_some(), "{sync}");
+}
+
+#[tokio::test]
+async fn a_server_that_left_the_space_vouches_for_nobody_in_it() {
+    let campus = Campus::of([ALPHA, BETA, GAMMA]).await;
+    let (ann, ben) = (campus.person_at(ALPHA, "ann").await, campus.person_at(BETA, "ben").await);
+    let cat = campus.person_at(GAMMA, "cat").await;
+    let space = public(&ann, json!({ "creation_content": { "type": "m.space" } })).await;
+    let rule = json!({ "join_rule": "restricted", "allow": [{ "type": "m.room_membership", "room_id": space }] });
+    let rule = json!([{ "type": "m.room.join_rules", "state_key": "", "content": rule }]);
+    let how =
+        json!({ "preset": "private_chat", "initial_state": rule, "power_level_content_override": { "invite": 0 } });
+    let room = ann.creates_room_with(how).await;
+    for who in [&ben, &cat] {
+        joins(who, &space, ALPHA).await;
+    }
+    joins(&ben, &room, ALPHA).await;
+    campus.settle().await;
+    ben.leaves(&space).await;
+    campus.settle().await;
+    // Beta remembers Cat in the space, and cannot know whether she still is.
+    let refused = cat.post(&join_path(&room, BETA), json!({})).await;
+    refused.refused(400, "M_UNABLE_TO_AUTHORISE_JOIN");
+    cat.post(&format!("{}&via={ALPHA}", join_path(&room, BETA)), json!({})).await.ok();
+    campus.settle().await;
+    let member = ann.get(&at(&room, &format!("state/m.room.member/{}", encoded(&cat.id)))).await.ok();
+    assert_eq!(member["join_authorised_via_users_server"].as_str(), Some(&*ann.id));
+    // Who vouches is not for the client to say.
+    let own = json!({ "membership": "join", "displayname": "Cat", "join_authorised_via_users_server": "nobody" });
+    cat.sets(&room, "m.room.member", &cat.id, own).await;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ALPHA, BETA, Two, at, joins};
+use super::{ALPHA, BETA, Two, at, joins, public};
 use crate::support::encoded;
 
 fn profile(user: &str) -> String {
@@ -149,4 +149,20 @@ async fn devices_are_asked_for_again_after_a_time_apart() {
     joins(ben, &room, ALPHA).await;
     two.campus.settle().await;
     assert!(finds(&phone.device).await, "the list from before is not relied on");
+}
+
+#[tokio::test]
+async fn who_comes_into_a_room_of_another_server_hears_whose_devices_to_ask_for() {
+    let two = Two::meet().await;
+    let upload = json!({ "device_keys": device_keys(&two.ben.id, &two.ben.device) });
+    two.ben.post("/_matrix/client/v3/keys/upload", upload).await.ok();
+    let room = public(&two.ann, json!({})).await;
+    two.ann.syncs("timeout=0").await;
+    two.ben.syncs("timeout=0").await;
+    joins(&two.ben, &room, ALPHA).await;
+    two.campus.settle().await;
+    let (ann, ben) = (two.ann.syncs("timeout=0").await, two.ben.syncs("timeout=0").await);
+    assert_eq!(ann["device_lists"]["changed"], json!([two.ben.id]));
+    // His own as well: his other devices check what is now seen of them.
+    assert_eq!(ben["device_lists"]["changed"], json!([two.ann.id, two.ben.id]));
 }

@@ -146,3 +146,21 @@ async fn three_servers_hear_everything() {
     assert_eq!(super::state(&ann, &room).await, super::state(&cat, &room).await);
     assert_eq!(super::state(&ann, &room).await, super::state(&ben, &room).await);
 }
+
+#[tokio::test]
+async fn an_event_is_taken_back_before_it_came() {
+    let two = Two::meet().await;
+    let room = two.share(json!({})).await;
+    two.campus.wires.cut(ALPHA, BETA);
+    let slip = two.ben.says(&room, "a slip").await;
+    two.ann.put(&at(&room, &format!("redact/{}/r", encoded(&slip))), json!({})).await.ok();
+    two.campus.wires.heal(ALPHA, BETA);
+    two.campus.clock.advance(super::LONG);
+    two.campus.settle().await;
+    for one in [&two.ann, &two.ben] {
+        assert_eq!(event(one, &room, &slip).await["content"], json!({}), "as {} sees it", one.id);
+    }
+    // Where nobody else is, what is not here is nowhere.
+    let alone = two.ann.creates_room().await;
+    two.ann.put(&at(&alone, "redact/$nothing/r"), json!({})).await.refused(404, "M_NOT_FOUND");
+}

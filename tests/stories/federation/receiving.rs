@@ -119,3 +119,62 @@ async fn events_of_rooms_that_nobody_here_is_in_are_passed_over() {
     assert_eq!(beta.sends(alpha, "t", &[json_of(&event)]).await.ok(), json!({ "pdus": {} }));
     assert!(alpha.event(event.id().as_str()).await.is_none());
 }
+
+#[tokio::test]
+async fn a_timeline_with_a_gap_says_so() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    ann.says(&room, "before").await;
+    ann.syncs("timeout=0").await;
+    campus.wires.cut("alpha.example", "beta.example");
+    let mut alone = Vec::new();
+    for n in 0..30 {
+        alone.push(ben.says(&room, &format!("alone {n}")).await);
+    }
+    campus.wires.heal("alpha.example", "beta.example");
+    // Beta hands out the last few only, and the state before them is what it was before.
+    let mut few = Vec::new();
+    for id in &alone[26..29] {
+        few.push(said(beta, id).await);
+    }
+    campus.wires.answer("beta.example", "/_matrix/federation/v1/get_missing_events", 200, json!({ "events": few }));
+    beta.sends(alpha, "last", &[said(beta, &alone[29]).await]).await.ok();
+    let timeline = ann.syncs("timeout=0").await["rooms"]["join"][&room]["timeline"].clone();
+    let texts: Vec<_> =
+        timeline["events"].as_array().into_iter().flatten().map(|one| &one["content"]["body"]).collect();
+    assert_eq!(texts, ["alone 26", "alone 27", "alone 28", "alone 29"], "{timeline}");
+    assert_eq!(timeline["limited"], true, "{timeline}");
+}
+
+#[tokio::test]
+async fn what_follows_nonsense_is_refused_and_no_state_is_believed_instead() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    campus.wires.cut("alpha.example", "beta.example");
+    let odd = ben.says(&room, "odd").await;
+    let next = ben.says(&room, "next").await;
+    campus.wires.heal("alpha.example", "beta.example");
+    let mut nonsense = said(beta, &odd).await;
+    nonsense["content"]["body"] = json!(1.5);
+    let asked = "/_matrix/federation/v1/get_missing_events";
+    campus.wires.answer("beta.example", asked, 200, json!({ "events": [nonsense] }));
+    let states = campus.wires.times_asked("beta.example", "/_matrix/federation/v1/state_ids");
+    let answer = beta.sends(alpha, "odd", &[said(beta, &next).await]).await.ok();
+    assert!(answer["pdus"][&next]["error"].is_string(), "{answer}");
+    assert_eq!(campus.wires.times_asked("beta.example", "/_matrix/federation/v1/state_ids"), states);
+    ann.does_not_see(&room, "next").await;
+}
+
+#[tokio::test]
+async fn a_number_that_json_has_and_matrix_has_not_spoils_one_event_only() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let event = beta.forges(&room, &ben.id, message("good"), Forged::default()).await;
+    let mut odd = json_of(&event);
+    (odd["content"]["body"], odd["content"]["size"]) = (json!("odd"), json!(1.5));
+    let body = json!({ "edus": [], "origin": "beta.example", "origin_server_ts": 1, "pdus": [odd, json_of(&event)] });
+    let answer = beta.sends_as_written(alpha, "/_matrix/federation/v1/send/floats", &body.to_string()).await.ok();
+    assert_eq!(answer["pdus"][event.id().as_str()], json!({}), "{answer}");
+    ann.sees(&room, "good").await;
+    ann.does_not_see(&room, "odd").await;
+}

@@ -71,10 +71,15 @@ async fn a_picture_is_made_smaller_and_never_larger() {
 
     for _ in 0..2 {
         let cropped = thumbnail("width=20&height=20&method=crop").await;
-        assert_eq!((cropped.status, header(&cropped, "content-type")), (200, "image/jpeg"));
+        // As small as an icon a PNG stays one.
+        assert_eq!((cropped.status, header(&cropped, "content-type")), (200, "image/png"));
         assert!(header(&cropped, "content-disposition").starts_with("inline"));
-        assert!(cropped.bytes != small && cropped.bytes.starts_with(b"\xff\xd8"));
+        assert!(cropped.bytes != small && cropped.bytes.starts_with(b"\x89PNG"));
     }
+    let large = uploads(&ada, "image/png", "", &png(400, 300, 300)).await;
+    let scaled = ada.get(&format!("{AUTHED}/thumbnail/{large}?width=320&height=240&method=scale")).await;
+    assert_eq!((scaled.status, header(&scaled, "content-type")), (200, "image/jpeg"));
+    assert!(scaled.bytes.starts_with(b"\xff\xd8"));
     let whole = thumbnail("width=800&height=600&method=scale").await;
     assert_eq!((&whole.bytes, header(&whole, "content-type")), (&small, "image/png"));
     thumbnail("width=20&height=20&method=stretch").await.refused(400, "M_INVALID_PARAM");
@@ -94,7 +99,7 @@ async fn what_only_says_that_it_is_a_picture_is_none() {
     // And a picture that says it is a page is one, and is made a picture.
     let address = uploads(&ada, "text/html", "", &png(40, 40, 40)).await;
     let made = ada.get(&format!("{AUTHED}/thumbnail/{address}?width=32&height=32&method=crop")).await;
-    assert_eq!((made.status, header(&made, "content-type")), (200, "image/jpeg"));
+    assert_eq!((made.status, header(&made, "content-type")), (200, "image/png"));
 }
 
 #[tokio::test]

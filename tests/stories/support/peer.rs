@@ -73,6 +73,18 @@ impl Host {
         self.puts(other, &format!("/_matrix/federation/v1/send/{id}"), body).await
     }
 
+    /// Puts a body as it is written, its keys in order and without white space: that is what is signed, whatever it holds.
+    pub(crate) async fn sends_as_written(&self, other: &Self, path: &str, body: &str) -> Answer {
+        let (origin, destination) = (self.name(), other.name());
+        let signed = format!(
+            r#"{{"content":{body},"destination":"{destination}","method":"PUT","origin":"{origin}","uri":"{path}"}}"#
+        );
+        let (key, signature) = (self.key.id(), self.key.sign_text(&signed));
+        let header = format!(r#"X-Matrix origin="{origin}",destination="{destination}",key="{key}",sig="{signature}""#);
+        let headers = [(header::AUTHORIZATION.as_str(), header.as_str())];
+        other.stranger().ask_with(Method::PUT, path, &headers, body.as_bytes().to_vec()).await
+    }
+
     /// The template of a membership event of somebody here, completed and signed; not sent yet.
     pub(crate) async fn makes(&self, other: &Self, what: &str, room: &str, user: &str) -> (Event, RoomVersionId) {
         let path = format!("/_matrix/federation/v1/make_{what}/{}/{}?{VERSIONS}", encoded(room), encoded(user));

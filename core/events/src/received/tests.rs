@@ -5,6 +5,7 @@ use ruma::MilliSecondsSinceUnixEpoch;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::format::check_format;
 use crate::testing::{ALICE, BOB, PEOPLE, Room, any_json, every_version, key_of, keys, object, rules, user};
 
 /// Something Bob said, as his server sends it.
@@ -231,5 +232,22 @@ proptest! {
         prop_assert_eq!(&serde_json::from_str::<Value>(event.content_text()).unwrap(), &content);
         let verified = Received::parse(event.json(), &room.rules).unwrap().verify(&keys(), &room.rules).unwrap();
         prop_assert!(matches!(verified, Verified::Whole(same) if same.json() == event.json() && same.id() == event.id()));
+    }
+}
+
+#[test]
+fn long_types_and_state_keys_count_in_characters_before_version_11() {
+    for (version, fits) in [(10, true), (11, false)] {
+        let mut pdu = sent(version);
+        pdu["state_key"] = "\u{1f4a5}".repeat(70).into();
+        assert_eq!(receive(&pdu, version).is_ok(), fits, "version {version}");
+        pdu["state_key"] = "\u{1f4a5}".repeat(256).into();
+        assert!(receive(&pdu, version).is_err(), "version {version}");
+        pdu["state_key"] = "x".repeat(255).into();
+        assert!(receive(&pdu, version).is_ok(), "version {version}");
+        pdu["sender"] = format!("@{}:beta.test", "\u{1f4a5}".repeat(70)).into();
+        assert!(receive(&pdu, version).is_err(), "version {version}");
+        let made = check_format(&object(&pdu), &rules(version));
+        assert!(made.is_err(), "version {version}");
     }
 }

@@ -186,7 +186,27 @@ impl Peers {
     }
 }
 
-/// Whether the server does not know the endpoint.
+/// Whether the server does not know the endpoint: it says so, or what answers for it speaks no Matrix there.
 fn is_unknown(error: &PeerError) -> bool {
-    matches!(error, PeerError::Refused { status: 404 | 405, errcode, .. } if errcode == "M_UNRECOGNIZED")
+    let PeerError::Refused { status: 400 | 404 | 405, errcode, body, .. } = error else { return false };
+    errcode == "M_UNRECOGNIZED" || serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(body).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, errcode: &str, body: &str) -> PeerError {
+        let server = ruma::owned_server_name!("far.example");
+        PeerError::Refused { server, status, errcode: errcode.into(), message: String::new(), body: body.into() }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_not_there_is_told_from_media_that_are_not() {
+        assert!(is_unknown(&answered(404, "M_UNRECOGNIZED", r#"{"errcode":"M_UNRECOGNIZED"}"#)));
+        assert!(is_unknown(&answered(404, "M_UNKNOWN", "404 page not found")));
+        assert!(is_unknown(&answered(400, "M_UNKNOWN", "")));
+        assert!(!is_unknown(&answered(404, "M_NOT_FOUND", r#"{"errcode":"M_NOT_FOUND"}"#)));
+        assert!(!is_unknown(&answered(403, "M_UNKNOWN", "")) && !is_unknown(&answered(500, "M_UNKNOWN", "")));
+    }
 }

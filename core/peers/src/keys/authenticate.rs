@@ -1,6 +1,6 @@
 //! Who sent a request: the check of X-Matrix on the way in.
 
-use ruma::{OwnedServerName, signatures::to_canonical_json_string_for_signing};
+use ruma::OwnedServerName;
 
 use super::{Need, RemoteKeys, document::is_signature};
 use crate::{
@@ -26,13 +26,10 @@ impl Peers {
             return Err(AuthenticationError::NotAllowed(origin.clone()));
         }
         // Without a destination in the header there was none in what was signed, either.
-        let mut object = signing::object(request, origin.as_str(), self.server())
+        let signed_for = destination.as_ref().map(|_| self.server());
+        let signed = signing::signed_text(request, origin.as_str(), signed_for)
             .map_err(|error| AuthenticationError::Body(error.to_string()))?;
-        if destination.is_none() {
-            object.remove("destination");
-        }
         let public = self.key_in_use(origin, key).await?;
-        let signed = to_canonical_json_string_for_signing(&object).map_err(|_| AuthenticationError::Signature)?;
         if !is_signature(&public, signature, signed.as_bytes()) {
             return Err(AuthenticationError::Signature);
         }

@@ -60,6 +60,8 @@ async fn forgeries_are_refused() {
     let other = Signed { body: br#"{"a":2}"#, ..request };
     assert!(matches!(beta.authenticate(other, &good).await, Err(AuthenticationError::Signature)));
     let other = Signed { body: br#"{"a":1.5}"#, ..request };
+    assert!(matches!(beta.authenticate(other, &good).await, Err(AuthenticationError::Signature)));
+    let other = Signed { body: br#"{"a":"#, ..request };
     assert!(matches!(beta.authenticate(other, &good).await, Err(AuthenticationError::Body(_))));
 
     let elsewhere = header("alpha", 1, "gamma", request);

@@ -88,8 +88,12 @@ impl RoomsSource {
         let (before, to) = (commit.first.0.cast_signed() - 1, commit.last.0.cast_signed());
         let page = self.rooms.page(room, Direction::Forward, before, Some(to), usize::MAX).await.map_err(failed)?;
         for known in &page.events {
-            if self.is_ours(known) {
+            let came_in = self.came_in(known).await?;
+            if self.is_ours(known) && came_in != Some(By::AnotherServer) {
                 tellings.extend(event_telling(room, known, &others, self.rooms.server()));
+            }
+            if came_in.is_some() {
+                tellings.extend(self.devices_for_newly_met(known, &others).await?);
             }
             if let Some(newcomer) = newcomer(known.event(), self.rooms.server()) {
                 self.greet(newcomer.server_name(), &snapshot, tellings);
@@ -104,6 +108,51 @@ impl RoomsSource {
             self.receipt_tellings(room, commit, &others, tellings).await?;
         }
         Ok(())
+    }
+
+    /// Whether somebody of this server came into the room by an event, and by whose help: a server by which one came in
+    /// tells the others of it.
+    async fn came_in(&self, known: &Known) -> Result<Option<By>, PeerError> {
+        let Some((user, MembershipState::Join)) = membership(known.event()) else { return Ok(None) };
+        if !self.rooms.is_local(user) {
+            return Ok(None);
+        }
+        if let Some(before) = known.replaces()
+            && let Some(before) = self.rooms.known(before).await.map_err(failed)?
+            && membership(before.event()).is_some_and(|(_, before)| before == MembershipState::Join)
+        {
+            return Ok(None);
+        }
+        let prev = self.rooms.known_many(known.event().prev()).await.map_err(failed)?;
+        let follows_what_is_here = prev.iter().all(|prev| prev.as_ref().is_some_and(|prev| prev.after().is_some()));
+        Ok(Some(if follows_what_is_here { By::ThisServer } else { By::AnotherServer }))
+    }
+
+    /// The devices of somebody who came into a room, for the servers there that were not told of them so far (spec, "Device
+    /// Management").
+    async fn devices_for_newly_met(
+        &self,
+        known: &Known,
+        others: &BTreeSet<OwnedServerName>,
+    ) -> Result<Option<Telling>, PeerError> {
+        let (Some((user, _)), Some(order)) = (membership(known.event()), known.order()) else { return Ok(None) };
+        let mut newly_met = others.clone();
+        for room in self.rooms.joined_rooms(user).await.map_err(failed)? {
+            if room != *known.event().room()
+                && let Some(snapshot) = self.snapshot(&room).await?
+            {
+                newly_met.retain(|server| !snapshot.has_server(server));
+            }
+        }
+        if newly_met.is_empty() {
+            return Ok(None);
+        }
+        let position = order.cast_unsigned();
+        let changed = self.accounts.device_list_changed_at(user).await.map_err(failed)?;
+        let edu = self.device_update_at(user, changed.map_or(position, |changed| changed.0)).await?;
+        let about = format!("{DEVICES}{user}").as_str().into();
+        let what = What::Kept { position, about, piece: Piece::Edu(Arc::new(edu)) };
+        Ok(Some(Telling { servers: newly_met.into_iter().collect(), what }))
     }
 
     async fn receipt_tellings(
@@ -169,9 +218,16 @@ impl RoomsSource {
     /// The unit that makes other servers look at a person's devices again: without `prev_id` they take none of it for
     /// granted.
     async fn device_update(&self, user: &UserId) -> Result<Option<Edu>, PeerError> {
-        let Some(changed) = self.accounts.device_list_changed_at(user).await.map_err(failed)? else { return Ok(None) };
+        let changed = self.accounts.device_list_changed_at(user).await.map_err(failed)?;
+        match changed {
+            Some(changed) => self.device_update_at(user, changed.0).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn device_update_at(&self, user: &UserId, position: u64) -> Result<Edu, PeerError> {
         let devices = self.accounts.devices(user).await.map_err(failed)?;
-        let mut content = json!({ "user_id": user, "stream_id": changed.0 });
+        let mut content = json!({ "user_id": user, "stream_id": position });
         match devices.first() {
             Some(device) => content["device_id"] = device.id.as_str().into(),
             None => {
@@ -179,7 +235,7 @@ impl RoomsSource {
                 content["deleted"] = true.into();
             }
         }
-        Ok(Some(Edu::new("m.device_list_update", content)))
+        Ok(Edu::new("m.device_list_update", content))
     }
 
     async fn missed_events(
@@ -289,6 +345,13 @@ impl Source for RoomsSource {
             Err(_) => Ok(Missed::default()),
         }
     }
+}
+
+/// By whose help somebody came into a room.
+#[derive(PartialEq, Eq)]
+enum By {
+    ThisServer,
+    AnotherServer,
 }
 
 /// What changed that is in no commit.
