@@ -62,6 +62,9 @@ enum Command {
     /// Handle what people reported.
     #[command(subcommand)]
     Case(case::Case),
+    /// Look at posts that wait before others see them.
+    #[command(subcommand)]
+    Post(case::Post),
     /// Fill a trial server with a made-up college: 3 departments, 12 courses, 40 staff, 1,200 students.
     SampleCollege {
         /// What it is made of: the same seed makes the same college.
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Exam(exam) => institution::exam(line.config.as_deref(), exam),
         Command::Block(block) => institution::block(line.config.as_deref(), block),
         Command::Case(case) => case::run(line.config.as_deref(), case),
+        Command::Post(post) => case::post(line.config.as_deref(), post),
         Command::SampleCollege { seed } => institution::sample(line.config.as_deref(), seed),
         Command::Audit(audit) => institution::audit(line.config.as_deref(), audit),
     };

@@ -1,4 +1,5 @@
-//! `lyceum case …`: what people reported, and what is done about it, from the server's own machine.
+//! `lyceum case …`, `lyceum post …`: what people reported, and what is done about it, and posts that wait to be looked
+//! at, from the server's own machine.
 
 use std::path::Path;
 
@@ -91,6 +92,27 @@ pub(super) enum Case {
     },
 }
 
+#[derive(Subcommand)]
+pub(super) enum Post {
+    /// List the posts that wait.
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Let a post go, by the beginning of its id: everybody in the room sees it.
+    Approve {
+        post: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Refuse a post, by the beginning of its id. Its author is told why.
+    Refuse {
+        post: String,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
 #[derive(Args)]
 pub(super) struct Why {
     /// Why, for the case and the audit chain.
@@ -120,6 +142,15 @@ pub(super) fn run(file: Option<&Path>, case: Case) -> anyhow::Result<()> {
         Case::Close { case, why } => CaseOrder::Close { case, dismissed: false, why: why.why },
         Case::Dismiss { case, why } => CaseOrder::Close { case, dismissed: true, why: why.why },
         Case::Read { room, limit, why, form } => CaseOrder::Read { room, limit, why: why.why, json: form.json },
+    };
+    order::run(file, Order::Case(order))
+}
+
+pub(super) fn post(file: Option<&Path>, post: Post) -> anyhow::Result<()> {
+    let order = match post {
+        Post::List { form } => CaseOrder::Held { json: form.json },
+        Post::Approve { post, why } => CaseOrder::Approve { post, why: why.why },
+        Post::Refuse { post, why } => CaseOrder::Refuse { post, why: why.why },
     };
     order::run(file, Order::Case(order))
 }

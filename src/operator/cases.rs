@@ -3,6 +3,7 @@
 use anyhow::{Context, anyhow};
 use lyceum_institution::audit::Actor;
 use lyceum_workers::moderation::{Case, Measure, Moderation, Said};
+use ruma::OwnedEventId;
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
@@ -26,6 +27,9 @@ pub(crate) enum CaseOrder {
     Block { case: u64, everywhere: bool, until: Option<String>, why: Option<String> },
     Remove { case: u64, why: Option<String> },
     Close { case: u64, dismissed: bool, why: Option<String> },
+    Held { json: bool },
+    Approve { post: String, why: Option<String> },
+    Refuse { post: String, why: Option<String> },
     Read { room: String, limit: usize, why: Option<String>, json: bool },
 }
 
@@ -52,6 +56,17 @@ impl Operator {
                 let room = desk.room_named(&room).await?;
                 let (said, _) = desk.look(BY, (&room, None), limit, why.as_deref()).await?;
                 return self.show_said(&said, json, report);
+            }
+            C::Held { json } => return self.list_held(desk, json, report).await,
+            C::Approve { post, why } => {
+                desk.approve(BY, &desk.waiting_named(&post).await?, why.as_deref()).await?;
+                report.say(format!("The post {post} is let go: everybody in the room sees it."));
+                return Ok(());
+            }
+            C::Refuse { post, why } => {
+                desk.refuse(BY, &desk.waiting_named(&post).await?, why.as_deref()).await?;
+                report.say(format!("The post {post} is refused, and its author is told."));
+                return Ok(());
             }
             C::Assign { case, name } => {
                 let user = self.user_id(&name)?;
@@ -109,6 +124,27 @@ impl Operator {
             let why = outcome.why.as_deref().unwrap_or_default();
             report.say(format!("{}  {how} by {}: {why}", show(outcome.at_ms), outcome.by));
         }
+        Ok(())
+    }
+
+    async fn list_held(&self, desk: &Moderation, json: bool, report: &Report) -> anyhow::Result<()> {
+        let mut table = Table::new(["post", "when", "who", "room", "what"]);
+        let mut after: Option<OwnedEventId> = None;
+        loop {
+            let page = desk.waiting(BY, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.event_id.as_str().try_into()?);
+            for post in page {
+                if json {
+                    report.say(serde_json::to_string(&post)?);
+                    continue;
+                }
+                let when = self.institution.settings().calendar.show(post.at_ms);
+                let what = post.content["body"].as_str().unwrap_or(&post.kind).replace('\n', " ");
+                table.row([post.event_id, when, post.sender, post.room_id, what]);
+            }
+        }
+        table.say(report, json);
         Ok(())
     }
 

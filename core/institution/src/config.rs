@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     KindConfig,
-    policies::{ContactConfig, QuietConfig},
+    policies::{ApprovalConfig, ContactConfig, QuietConfig},
 };
 
 /// The institution's settings, as written.
@@ -34,6 +34,8 @@ pub struct InstitutionConfig {
     pub contacts: Vec<ContactConfig>,
     /// When who writes nothing.
     pub quiet_hours: Vec<QuietConfig>,
+    /// What is looked at before others see it.
+    pub approval: Vec<ApprovalConfig>,
 }
 
 /// One of `[[institution.roles]]`.

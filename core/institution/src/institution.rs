@@ -1,9 +1,9 @@
 //! The handle, and how the roster comes into memory.
 
 use lyceum_events::{Clock, ServerKey};
-use lyceum_storage::{Commit, Key, Position, Scan, Store, Subject, Table};
+use lyceum_storage::{Batch, Commit, Key, Position, Scan, Store, Subject, Table};
 use parking_lot::RwLock;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use std::sync::{
 use crate::{
     InstitutionError, Result, Roster, Settings,
     audit::Audit,
-    tables::{BLOCKS, ENROLMENTS, EXAMS, PERSONS, UNITS},
+    tables::{APPROVED, BLOCKS, ENROLMENTS, EXAMS, PERSONS, UNITS},
 };
 
 /// How a commit says that the roster changed.
@@ -108,6 +108,16 @@ impl Institution {
             self.reload().await?;
         }
         Ok(self.0.roster.read().clone())
+    }
+
+    /// Whether a post of somebody was approved in a room.
+    pub async fn was_approved(&self, user: &UserId, room: &RoomId) -> Result<bool> {
+        Ok(self.0.store.get(&APPROVED, (user.as_str(), room.as_str())).await?.is_some())
+    }
+
+    /// Remembers that a post of somebody was approved in a room.
+    pub fn note_approved(&self, batch: &mut Batch, user: &UserId, room: &RoomId) {
+        batch.put(&APPROVED, (user.as_str(), room.as_str()), &());
     }
 
     /// What a commit touches that changes the roster.

@@ -2,6 +2,7 @@
 //! first one that has something to say is heard.
 
 mod announcement;
+mod approval;
 mod blocked;
 mod contact;
 mod creation;
@@ -16,6 +17,7 @@ use ruma::{RoomId, UserId};
 
 use crate::{Kind, Roster, Settings, Someone};
 
+pub use approval::{Approval, ApprovalConfig, Post, Which};
 pub use contact::{Contact, ContactConfig};
 pub use quiet::{Quiet, QuietConfig};
 
@@ -105,6 +107,11 @@ pub enum Verdict {
         /// What the person is told.
         reason: String,
     },
+    /// Somebody has to look at it first.
+    Hold {
+        /// The rule's name.
+        rule: &'static str,
+    },
 }
 
 /// The facts of a moment.
@@ -162,6 +169,19 @@ pub fn judge(who: &UserId, act: &Act<'_>, facts: &Facts<'_>) -> Verdict {
     match POLICIES.iter().find_map(|policy| policy(&someone, act, facts)) {
         Some((rule, reason)) => Verdict::Deny { rule, reason },
         None => Verdict::Allow,
+    }
+}
+
+/// Whether somebody may say this: the same, and whether it waits for somebody to look at it first.
+pub fn judge_post(who: &UserId, act: &Act<'_>, post: &Post, facts: &Facts<'_>) -> Verdict {
+    let verdict = judge(who, act, facts);
+    match act {
+        Act::Say { place, kind }
+            if verdict == Verdict::Allow && approval::holds(&facts.someone(who), (place, kind), post, facts) =>
+        {
+            Verdict::Hold { rule: approval::RULE }
+        }
+        _ => verdict,
     }
 }
 

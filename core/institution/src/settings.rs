@@ -6,7 +6,7 @@ use crate::{
     Calendar, InstitutionConfig, Kind,
     config::RoleConfig,
     kinds,
-    policies::{Contact, Quiet},
+    policies::{Approval, Contact, Quiet},
 };
 
 /// The local part of the server's own account, unless it is set.
@@ -60,6 +60,8 @@ pub struct Settings {
     pub contacts: Vec<Contact>,
     /// Quiet hours.
     pub quiet: Vec<Quiet>,
+    /// What is looked at before others see it.
+    pub approval: Vec<Approval>,
 }
 
 impl Default for Settings {
@@ -76,6 +78,7 @@ impl Default for Settings {
             kinds: kinds::kinds(&BTreeMap::new(), &usual_roles(), &mut Vec::new()),
             contacts: Contact::read(&[], &usual_roles(), &mut Vec::new()),
             quiet: Vec::new(),
+            approval: Vec::new(),
         }
     }
 }
@@ -114,6 +117,8 @@ impl Settings {
         settings.kinds = kinds::kinds(&config.kinds, &settings.roles, &mut found);
         settings.contacts = Contact::read(&config.contacts, &settings.roles, &mut found);
         settings.quiet = Quiet::read(&config.quiet_hours, &settings.roles, &mut found);
+        let has_kind = |kind: &str| settings.kinds.contains_key(kind);
+        settings.approval = Approval::read(&config.approval, &settings.roles, has_kind, &mut found);
         if let Some(kind) = &config.default_kind {
             settings.default_kind.clone_from(kind);
         }

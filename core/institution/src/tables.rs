@@ -34,6 +34,13 @@ pub(crate) const EXAMS: Table<String, Exam> = Table::new(
 pub(crate) const BLOCKS: Table<(String, String), Block> =
     Table::new("i.block", "who was blocked where; written by change, read into the roster; gone when it is taken back");
 
+/// `(person, room)`.
+pub(crate) const APPROVED: Table<(String, String), ()> = Table::new(
+    "i.approved",
+    "of whom a post was approved in which room, so that it was not their first; written when a post is let go; one row for \
+     each person and room",
+);
+
 /// By number, from 1: the rows of the audit chain as the JSON that is exported.
 pub(crate) const AUDIT: Table<u64, String> = Table::new(
     "i.audit",

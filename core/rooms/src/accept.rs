@@ -63,40 +63,10 @@ impl Rooms {
 
     async fn try_accept(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
         let mut writing = self.write(event.room()).await?;
-        let here = writing.find(std::slice::from_ref(event.id())).await?.pop().flatten();
-        if let Some(known) = here.as_ref().filter(|known| *known.place() != Place::Outlier) {
-            return Ok(Acceptance::Known(known.place().clone()));
+        let judged = writing.receive(event, state).await?;
+        if !matches!(judged, Acceptance::Known(_) | Acceptance::Missing { .. }) {
+            writing.queue().durable().await?;
         }
-        let (auth, prev) = (writing.find(event.auth()).await?, writing.find(event.prev()).await?);
-        let missing = missing(event, (&auth, &prev), state.is_some());
-        if let Some(missing) = missing {
-            return Ok(missing);
-        }
-        let auth: Vec<_> = auth.into_iter().flatten().collect();
-        let before = match state {
-            Some(ids) => writing.given_state(ids).await?,
-            None => writing.state_after_all(&prev).await?,
-        };
-        let now = match state {
-            // The room here may be behind by what is missing: it is judged by what both sides know together.
-            Some(_) => writing.resolve(vec![writing.current(), before.clone()]).await?.state,
-            None => writing.snapshot().state().clone(),
-        };
-        let judged = writing.judge_received(event, &auth, (&before.state, &now)).await?;
-        let judged = writing.ask_judge_of_received(event, judged).await?;
-        if here.is_some() {
-            writing.leave_outliers(event.id());
-        }
-        match &judged {
-            Acceptance::Accepted => {
-                writing.after_gap = state.is_some();
-                writing.record_received(event, before).await?;
-            }
-            Acceptance::SoftFailed => writing.put_aside(event, before, Place::SoftFailed),
-            Acceptance::Rejected(why) => writing.put_aside(event, before, Place::Rejected(why.clone())),
-            Acceptance::Known(_) | Acceptance::Missing { .. } => return Ok(judged),
-        }
-        writing.queue().durable().await?;
         Ok(judged)
     }
 
@@ -126,6 +96,44 @@ fn missing(event: &Event, (auth, prev): (&[MaybeKnown], &[MaybeKnown]), state_is
 }
 
 impl Writing {
+    /// Judges an event and puts it where it belongs, with what it implies.
+    pub(crate) async fn receive(&mut self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
+        let here = self.find(std::slice::from_ref(event.id())).await?.pop().flatten();
+        if let Some(known) = here.as_ref().filter(|known| *known.place() != Place::Outlier) {
+            return Ok(Acceptance::Known(known.place().clone()));
+        }
+        let (auth, prev) = (self.find(event.auth()).await?, self.find(event.prev()).await?);
+        let missing = missing(event, (&auth, &prev), state.is_some());
+        if let Some(missing) = missing {
+            return Ok(missing);
+        }
+        let auth: Vec<_> = auth.into_iter().flatten().collect();
+        let before = match state {
+            Some(ids) => self.given_state(ids).await?,
+            None => self.state_after_all(&prev).await?,
+        };
+        let now = match state {
+            // The room here may be behind by what is missing: it is judged by what both sides know together.
+            Some(_) => self.resolve(vec![self.current(), before.clone()]).await?.state,
+            None => self.snapshot().state().clone(),
+        };
+        let judged = self.judge_received(event, &auth, (&before.state, &now)).await?;
+        let judged = self.ask_judge_of_received(event, judged).await?;
+        if here.is_some() {
+            self.leave_outliers(event.id());
+        }
+        match &judged {
+            Acceptance::Accepted => {
+                self.after_gap = state.is_some();
+                self.record_received(event, before).await?;
+            }
+            Acceptance::SoftFailed => self.put_aside(event, before, Place::SoftFailed),
+            Acceptance::Rejected(why) => self.put_aside(event, before, Place::Rejected(why.clone())),
+            Acceptance::Known(_) | Acceptance::Missing { .. } => return Ok(judged),
+        }
+        Ok(judged)
+    }
+
     /// The state before an event that follows these.
     async fn state_after_all(&mut self, prev: &[Option<Arc<Known>>]) -> Result<StateAt> {
         let mut states = Vec::with_capacity(prev.len());
@@ -188,7 +196,7 @@ impl Writing {
         }
         match self.rooms.judge_event(self.snapshot(), event).await {
             Ok(()) => Ok(judged),
-            Err(RoomError::Refused { rule, .. }) => {
+            Err(RoomError::Refused { rule, .. } | RoomError::Held(rule)) => {
                 tracing::info!(event = %event.id(), room = %event.room(), rule, "a campus rule refuses this event");
                 Ok(Acceptance::SoftFailed)
             }

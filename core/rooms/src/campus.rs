@@ -1,9 +1,9 @@
 //! The campus rules as rooms ask them: facts of a room are put into the institution's words, the answer into ours.
 
 use lyceum_institution::{
-    Institution, Kind, Roster,
+    Institution, InstitutionError, Kind, Roster,
     kinds::{DIRECT, ELSEWHERE, Encryption, SPACE},
-    policies::{self, Place},
+    policies::{self, Place, Post},
 };
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, UserId, events::StateEventType};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ pub const UNIT_FIELD: &str = "org.lyceum.unit";
 
 /// The others of a direct chat that rules look at.
 const OTHERS_MAX: usize = 10;
+
+/// Messages that are files.
+const FILES: [&str; 4] = ["m.image", "m.file", "m.audio", "m.video"];
 
 /// What messages are encrypted with where that is required.
 const MEGOLM: &str = "m.megolm.v1.aes-sha2";
@@ -32,11 +35,7 @@ impl CampusRules {
 
     /// The roster; without one nothing can be judged.
     async fn roster(&self) -> Result<Arc<Roster>, Verdict> {
-        self.0.roster().await.map_err(|error| {
-            tracing::error!(%error, "the roster cannot be read, so nothing is allowed");
-            let reason = "The rules of the institution cannot be read at the moment".to_owned();
-            Verdict::Deny { rule: "roster".to_owned(), reason }
-        })
+        self.0.roster().await.map_err(|error| unreadable(&error))
     }
 
     fn is_ours(&self, room: &Snapshot) -> bool {
@@ -87,7 +86,18 @@ impl CampusRules {
         })
     }
 
-    fn judge_with(&self, who: &UserId, act: &Act<'_>, roster: &Roster) -> Verdict {
+    /// What rules look at of what somebody is about to say; nothing of it is read where no rule looks at it.
+    async fn post(&self, who: &UserId, act: &Act<'_>) -> Result<Option<Post>, Verdict> {
+        let Act::Send { room, kind, state_key: None, content } = act else { return Ok(None) };
+        if self.0.settings().approval.is_empty() {
+            return Ok(None);
+        }
+        let is_known = self.0.was_approved(who, room.room_id()).await.map_err(|error| unreadable(&error))?;
+        let is_file = *kind == "m.sticker" || text(content, "msgtype").is_some_and(|kind| FILES.contains(&kind));
+        Ok(Some(Post { text: crate::held::texts_of(content), is_file, is_known }))
+    }
+
+    fn judge_with(&self, who: &UserId, act: &Act<'_>, post: Option<&Post>, roster: &Roster) -> Verdict {
         let facts = self.0.facts(roster);
         let act = match act {
             Act::Create { new } => {
@@ -113,7 +123,10 @@ impl CampusRules {
                     Some(_) => policies::Act::Set { place, kind },
                     None => policies::Act::Say { place, kind },
                 };
-                return answer(policies::judge(who, &act, &facts));
+                return answer(match post {
+                    Some(post) => policies::judge_post(who, &act, post, &facts),
+                    None => policies::judge(who, &act, &facts),
+                });
             }
         };
         act.map_or(Verdict::Allow, |act| answer(policies::judge(who, &act, &facts)))
@@ -135,9 +148,9 @@ impl Judge for CampusRules {
         if who == self.0.account() {
             return Verdict::Allow;
         }
-        match self.roster().await {
-            Ok(roster) => self.judge_with(who, act, &roster),
-            Err(verdict) => verdict,
+        match (self.roster().await, self.post(who, act).await) {
+            (Ok(roster), Ok(post)) => self.judge_with(who, act, post.as_ref(), &roster),
+            (Err(verdict), _) | (_, Err(verdict)) => verdict,
         }
     }
 
@@ -177,9 +190,17 @@ impl Judge for CampusRules {
     }
 }
 
+/// Nothing is allowed that cannot be judged.
+fn unreadable(error: &InstitutionError) -> Verdict {
+    tracing::error!(%error, "the rules cannot be read, so nothing is allowed");
+    let reason = "The rules of the institution cannot be read at the moment".to_owned();
+    Verdict::Deny { rule: "roster".to_owned(), reason }
+}
+
 fn answer(verdict: policies::Verdict) -> Verdict {
     match verdict {
         policies::Verdict::Allow => Verdict::Allow,
+        policies::Verdict::Hold { rule } => Verdict::Hold { rule: rule.to_owned() },
         policies::Verdict::Deny { rule, reason } => Verdict::Deny { rule: rule.to_owned(), reason },
     }
 }

@@ -9,6 +9,7 @@
 //! * `room`, `rooms`: rooms in memory, the handle.
 //! * `write`, `record`, `redact`: one batch for everything an act implies.
 //! * `delayed`: what is to be sent later.
+//! * `held`: posts that wait for somebody to look at them.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`, `unread`: how far people have read, and how much they have not.
@@ -49,6 +50,7 @@ mod create_levels;
 mod delayed;
 mod earlier;
 mod elsewhere;
+mod held;
 mod import;
 mod lend;
 mod membership_acts;
@@ -91,6 +93,7 @@ pub use directory::{DirectoryPage, DirectoryQuery, listing};
 pub use earlier::GivenStates;
 pub use error::{Result, RoomError};
 pub use facts::{CampusMarks, Facts};
+pub use held::{HELD_SUBJECT, Held};
 pub use hierarchy::{Outside, OutsideRoom, SpacePage, SpacePart, SpaceRoom, Walk};
 pub use history::Around;
 pub use import::{Imported, RemoteJoin};

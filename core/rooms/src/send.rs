@@ -38,7 +38,10 @@ impl Rooms {
         if let Some(same) = writing.same_state(sender, draft).await? {
             return Ok(same);
         }
-        writing.ask_judge(sender, draft).await?;
+        match writing.ask_judge(sender, draft).await {
+            Err(RoomError::Held(rule)) => return writing.hold(sender, draft.clone(), (rule, transaction)).await,
+            judged => judged?,
+        }
         let event = writing.append(sender, draft.clone()).await?;
         if let Some(key) = transaction {
             writing.remember(key, event.id());

@@ -7,6 +7,7 @@ use crate::{
     Membership,
     delayed::StoredDelayed,
     groups::StoredGroup,
+    held::Held,
     receipts::{MovedReceipt, ReceiptRow},
     reports::Report,
     thread_subscriptions::SubscriptionRow,
@@ -155,6 +156,13 @@ pub(crate) const ARCHIVE: Table<String, StoredOriginal> = Table::new(
     "r.archive",
     "the originals of redacted events, sealed: only audited acts read it; one row for each redacted event, dropped by \
      retention",
+);
+
+/// Posts that wait for somebody to look at them.
+pub(crate) const HELD: Table<String, Held> = Table::new(
+    "r.held",
+    "posts that wait, signed as they were sent; gone when they are let go or refused; a bounded number, and of one person \
+     too",
 );
 
 /// Redactions that came before what they redact.

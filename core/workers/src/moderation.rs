@@ -5,6 +5,7 @@
 //! * `desk`: the handle: who may, reading cases, changing them.
 //! * `measures`: what is done about what was reported.
 //! * `reading`: looking at what was reported, unseen by those in the room.
+//! * `waiting`: posts that wait for somebody to look at them.
 //! * `notices`: telling people things, once, over restarts.
 //! * `commands`, `answers`, `words`: the moderation room.
 //! * `follow`: what wakes all of it.
@@ -18,6 +19,7 @@ mod follow;
 mod measures;
 mod notices;
 mod reading;
+mod waiting;
 mod words;
 
 pub use case::{Case, Note, Outcome, Reported, Taken};
@@ -26,3 +28,4 @@ pub use error::ModerationError;
 pub use measures::Measure;
 pub(crate) use notices::Notice;
 pub use reading::{Context, Said};
+pub use waiting::Waiting;

@@ -12,7 +12,7 @@ const CREATE: &str = "/_matrix/client/v3/createRoom";
 
 /// Refused by this rule, in a sentence.
 #[track_caller]
-fn refused_by(rule: &str, answer: crate::support::person::Answer) -> String {
+pub(super) fn refused_by(rule: &str, answer: crate::support::person::Answer) -> String {
     let error = answer.refused(403, "M_FORBIDDEN");
     assert_eq!(error["rule"], rule, "{error}");
     let told = error["error"].as_str().unwrap_or_default().to_owned();

@@ -51,6 +51,7 @@ impl College {
     pub(crate) fn refuses_at(&self, now_ms: u64, who: &UserId, act: &Act<'_>) -> Option<&'static str> {
         match judge(who, act, &self.facts(now_ms)) {
             Verdict::Allow => None,
+            Verdict::Hold { rule } => Some(rule),
             Verdict::Deny { rule, reason } => {
                 assert!(reason.len() > 10 && reason.starts_with(char::is_uppercase), "a sentence: {reason}");
                 Some(rule)

@@ -84,6 +84,19 @@ impl Moderation {
                 let case = self.close(by, case, dismissed, why.as_deref()).await?;
                 done(case, if dismissed { "dismissed" } else { "closed" })
             }
+            Command::Held => {
+                let waiting = self.waiting(by, None, LISTED_MAX).await?;
+                let lines: Vec<_> = waiting.iter().map(words::waits).collect();
+                Answer::Here(if lines.is_empty() { "No post waits.".to_owned() } else { lines.join("\n") })
+            }
+            Command::Approve(post, why) => {
+                self.approve(by, &self.waiting_named(&post).await?, why.as_deref()).await?;
+                Answer::Here(format!("The post {post} is let go: everybody in the room sees it."))
+            }
+            Command::Refuse(post, why) => {
+                self.refuse(by, &self.waiting_named(&post).await?, why.as_deref()).await?;
+                Answer::Here(format!("The post {post} is refused, and its author is told."))
+            }
             Command::Original(case, why) => Answer::Alone(pretty(&self.original(by, case, why.as_deref()).await?)),
             Command::Read(room, why) => Answer::Alone(self.last_said(by, &room, why.as_deref()).await?),
             Command::Delete(case, why) => self.act(by, case, &Measure::Delete, why, "the message is deleted").await?,

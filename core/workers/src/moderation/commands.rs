@@ -21,6 +21,7 @@ it is lifted
 !remove 3 why: send its author out of the room
 !dismiss 3 why: close it, nothing was to be done; !done 3 why: close it. Those who reported are told
 !original 3 why: what stood in a deleted message (Director of Studies; the answer comes to you alone)
+!held: the posts that wait to be looked at; !approve $abcdefgh: let one go; !refuse $abcdefgh why: its author is told
 !read !room:example.org why: what was said last in a room (Director of Studies; the answer comes to you alone)";
 
 /// A command.
@@ -40,6 +41,9 @@ pub(super) enum Command {
     Close { case: u64, dismissed: bool, why: Option<String> },
     Original(u64, Option<String>),
     Read(String, Option<String>),
+    Held,
+    Approve(String, Option<String>),
+    Refuse(String, Option<String>),
 }
 
 /// Reads a line; nothing if it is no command, what is wrong with it if it is none that there is.
@@ -59,6 +63,12 @@ fn command(name: &str, rest: &str) -> Option<Command> {
         "read" => {
             let (room, why) = split(rest);
             return room.starts_with(['!', '#']).then(|| Command::Read(room.to_owned(), text(why)));
+        }
+        "held" => return Some(Command::Held),
+        "approve" | "refuse" => {
+            let (post, why) = split(rest);
+            let (post, why) = (post.starts_with('$').then(|| post.to_owned())?, text(why));
+            return Some(if name == "approve" { Command::Approve(post, why) } else { Command::Refuse(post, why) });
         }
         _ => {}
     }
@@ -124,7 +134,7 @@ mod tests {
         for talk in ["good morning", "", "!", "!!!", "! cases", "what does !cases do?", "!5"] {
             assert_eq!(read(talk), None, "{talk:?}");
         }
-        for wrong in ["!casses", "!case", "!case three", "!note 3", "!give 3 amy", "!read somewhere"] {
+        for wrong in ["!casses", "!case", "!case three", "!note 3", "!give 3 amy", "!read somewhere", "!approve 3"] {
             assert!(matches!(read(wrong), Some(Err(_))), "{wrong:?}");
         }
     }
@@ -151,6 +161,8 @@ mod tests {
             ("!block 3 everywhere 12h", blocked(Some(43_200_000), true, None)),
             ("!block 3 everywhere because", blocked(None, true, Some("because"))),
             ("!dismiss 3 a joke", Command::Close { case: 3, dismissed: true, why: some("a joke") }),
+            ("!approve $abc", Command::Approve("$abc".to_owned(), None)),
+            ("!refuse $abc too loud", Command::Refuse("$abc".to_owned(), some("too loud"))),
             ("!read !r:a.b a complaint", Command::Read("!r:a.b".to_owned(), some("a complaint"))),
         ] {
             assert_eq!(read(line), Some(Ok(expected)), "{line:?}");

@@ -1,6 +1,6 @@
 //! What wakes moderation: reports, what is to be told, and what is written in the moderation room.
 
-use lyceum_rooms::Direction;
+use lyceum_rooms::{Direction, HELD_SUBJECT};
 use lyceum_storage::{Batch, CommitPage, Follower, Position, Subject};
 
 use std::time::Duration;
@@ -56,6 +56,9 @@ impl Moderation {
         };
         if touches(REPORTS) {
             self.take_reports().await?;
+        }
+        if touches(HELD_SUBJECT) {
+            self.tell_of_waiting().await?;
         }
         self.hear_all(page).await?;
         if touches(REPORTS) || touches(notices::SUBJECT) {

@@ -1,9 +1,9 @@
 //! How cases read: to moderators, and to those who reported.
 
 use lyceum_institution::Calendar;
-use lyceum_rooms::Report;
+use lyceum_rooms::{Held, Report};
 
-use super::{Case, Context, Said};
+use super::{Case, Context, Said, Waiting, waiting::ID_LETTERS};
 
 /// The letters of a message shown in a line.
 const LINE_LETTERS_MAX: usize = 300;
@@ -117,6 +117,21 @@ pub(super) fn spoken(said: &Said, calendar: &Calendar) -> String {
         None => format!("({})", said.kind),
     };
     format!("{} {}: {what}", calendar.show(said.at_ms), said.sender)
+}
+
+/// A post that waits.
+pub(super) fn waits(post: &Waiting) -> String {
+    let short: String = post.event_id.chars().take(ID_LETTERS).collect();
+    let what = post.content["body"].as_str().map_or_else(|| format!("({})", post.kind), line_of);
+    format!("{} waits in {}: {what}\n!approve {short} or !refuse {short} why", post.sender, post.room_id)
+}
+
+/// What the author of a refused post is told.
+pub(super) fn refused(held: &Held, why: Option<&str>) -> String {
+    let content = held.content();
+    let what = content["body"].as_str().map(|body| format!(" «{}»", line_of(body))).unwrap_or_default();
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    format!("Your message{what} in {} was looked at and is not shown to others{why}", held.room_id)
 }
 
 fn line_of(text: &str) -> String {
