@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::support::{Campus, campus::Host};
 
 const SEED: u64 = 7;
-const WITHIN: Duration = Duration::from_secs(20);
+/// Twenty seconds are promised of the program as it is given away; unoptimised, beside other stories, it may take longer.
+const WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 20 });
 
 async fn import(host: &Host, changes: Vec<Change>) -> usize {
     let order = Order { by: &Actor::Operator, source: "sample", why: None, changes };
