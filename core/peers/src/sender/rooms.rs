@@ -1,5 +1,8 @@
 //! What rooms and people have to tell other servers.
 
+mod missed;
+mod news;
+
 use async_trait::async_trait;
 use lyceum_accounts::Accounts;
 use lyceum_rooms::{Direction, Known, RoomError, Rooms, Snapshot, typing::TypingChange};
@@ -9,18 +12,12 @@ use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Mutex, broadcast};
 
+use self::news::{News, passing};
 use super::{
     Edu, Missed, Piece, Source, Telling, What,
     member::{is_passed_on, is_sent_away, membership, newcomer},
 };
 use crate::PeerError;
-
-/// A server that missed more events of this server in a room than this is sent only the last one: it leads to the rest.
-const MISSED_EVENTS_MAX: usize = 200;
-
-/// Events of a room that are looked through for those of this server which another one missed.
-const SCANNED_EVENTS_MAX: usize = 2_000;
-const SCAN_PAGE: usize = 500;
 
 /// People whose presence a server is told that has just come into a room.
 const GREETED_MAX: usize = 100;
@@ -237,48 +234,6 @@ impl RoomsSource {
         }
         Ok(Edu::new("m.device_list_update", content))
     }
-
-    async fn missed_events(
-        &self,
-        server: &ServerName,
-        room: &RoomId,
-        from: u64,
-        most: usize,
-    ) -> Result<Missed, PeerError> {
-        let Some(snapshot) = self.snapshot(room).await? else { return Ok(Missed::default()) };
-        let is_in = snapshot.has_server(server);
-        let mut missed = Vec::new();
-        let mut next = Some(from.cast_signed() - 1);
-        let mut scanned = 0;
-        while let Some(after) = next {
-            let page = self.rooms.page(room, Direction::Forward, after, None, SCAN_PAGE).await.map_err(failed)?;
-            scanned += page.events.len();
-            let concerns = |known: &&Arc<Known>| self.is_ours(known) && (is_in || is_sent_away(known.event(), server));
-            missed.extend(page.events.iter().filter(concerns).cloned());
-            next = page.next;
-            if missed.len() > MISSED_EVENTS_MAX || (next.is_some() && scanned >= SCANNED_EVENTS_MAX) {
-                return self.last_of_ours(room, is_in).await;
-            }
-        }
-        let order = |known: &Arc<Known>| known.order().unwrap_or_default().cast_unsigned();
-        let rest_from = missed.get(most).map(order);
-        let pieces = missed.iter().take(most).map(|known| (order(known), pdu(known))).collect();
-        Ok(Missed { pieces, rest_from })
-    }
-
-    /// The last event of this server in a room: all its others there come before it in the graph.
-    async fn last_of_ours(&self, room: &RoomId, is_in: bool) -> Result<Missed, PeerError> {
-        let mut next = Some(i64::MAX).filter(|_| is_in);
-        while let Some(before) = next {
-            let page = self.rooms.page(room, Direction::Backward, before, Some(0), SCAN_PAGE).await.map_err(failed)?;
-            if let Some(known) = page.events.iter().find(|known| self.is_ours(known)) {
-                let order = known.order().unwrap_or_default().cast_unsigned();
-                return Ok(Missed { pieces: vec![(order, pdu(known))], rest_from: None });
-            }
-            next = page.next;
-        }
-        Ok(Missed::default())
-    }
 }
 
 #[async_trait]
@@ -352,56 +307,6 @@ impl Source for RoomsSource {
 enum By {
     ThisServer,
     AnotherServer,
-}
-
-/// What changed that is in no commit.
-enum News {
-    Typing(TypingChange),
-    Presence(OwnedUserId),
-    /// Some were missed; they are old news by now.
-    Lost,
-    /// There will be no more.
-    Over,
-}
-
-impl News {
-    fn typing(change: Result<TypingChange, broadcast::error::RecvError>) -> Self {
-        change.map_or_else(Self::gone, Self::Typing)
-    }
-
-    fn presence(change: Result<OwnedUserId, broadcast::error::RecvError>) -> Self {
-        change.map_or_else(Self::gone, Self::Presence)
-    }
-
-    fn gone(error: broadcast::error::RecvError) -> Self {
-        match error {
-            broadcast::error::RecvError::Lagged(_) => Self::Lost,
-            broadcast::error::RecvError::Closed => Self::Over,
-        }
-    }
-}
-
-impl RoomsSource {
-    async fn news(&self, news: News) -> Result<Option<Telling>, PeerError> {
-        let (servers, key, edu) = match news {
-            News::Typing(TypingChange { room, user, typing }) if self.rooms.is_local(&user) => {
-                let Some(snapshot) = self.snapshot(&room).await? else { return Ok(None) };
-                let content = json!({ "room_id": room, "user_id": user, "typing": typing });
-                (self.others(&snapshot), format!("typing {room} {user}"), Edu::new("m.typing", content))
-            }
-            News::Presence(user) => {
-                let Some(edu) = self.presence_of(&user) else { return Ok(None) };
-                (self.servers_of(&user).await?, format!("presence {user}"), edu)
-            }
-            News::Typing(_) | News::Lost => return Ok(None),
-            News::Over => std::future::pending().await,
-        };
-        Ok((!servers.is_empty()).then(|| passing(&servers, key, edu)))
-    }
-}
-
-fn passing(servers: &BTreeSet<OwnedServerName>, key: String, edu: Edu) -> Telling {
-    Telling { servers: servers.iter().cloned().collect(), what: What::Passing { key, edu } }
 }
 
 fn pdu(known: &Known) -> Piece {
