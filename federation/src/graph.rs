@@ -49,7 +49,7 @@ async fn state_at(
     origin: &ServerName,
     (room, event): (&RoomId, &EventId),
 ) -> Result<(Arc<RoomState>, Vec<Arc<Known>>), RoomError> {
-    rooms.check_server(room, origin).await?;
+    rooms.check_server_since(room, origin, event).await?;
     let state = rooms.state_before(room, event).await?;
     let chain = rooms.auth_chain(state.event_ids().cloned()).await?;
     Ok((state, chain))
@@ -75,7 +75,7 @@ pub(crate) async fn get_event_authorization(
     State(rooms): State<Rooms>,
     FromServer { origin, body }: FromServer<get_event_authorization::v1::Request>,
 ) -> Result<RawJson, ApiError> {
-    rooms.check_server(&body.room_id, &origin).await?;
+    rooms.check_server_since(&body.room_id, &origin, &body.event_id).await?;
     let known = rooms.known(&body.event_id).await?.filter(|known| known.event().room() == body.room_id);
     let known = known.ok_or(RoomError::UnknownEvent(body.event_id))?;
     let chain = rooms.auth_chain([known.id().clone()]).await?;

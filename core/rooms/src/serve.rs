@@ -8,12 +8,17 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Known, Membership, Place, Result, RoomError, RoomState, Rooms, write::bad};
+use crate::{
+    Known, Membership, Place, Result, RoomError, RoomState, Rooms,
+    write::{bad, membership_of},
+};
 
 /// Events of one auth chain at most.
 const AUTH_CHAIN_MAX: usize = 200_000;
 /// Events looked at to find those another server misses.
 const LOOKED_AT_MAX: usize = 5_000;
+/// Memberships of one person looked back on, for whether somebody was in a room: kicks, bans and invites since.
+const MEMBERSHIPS_LOOKED_AT_MAX: usize = 8;
 /// Events that one answer to `/backfill` holds at most.
 pub const BACKFILL_MAX: usize = 100;
 /// Events that one answer to `/get_missing_events` holds at most.
@@ -30,6 +35,35 @@ impl Rooms {
             return Err(RoomError::forbidden("your server is not in this room"));
         }
         Ok(())
+    }
+
+    /// Refuses a server that neither is in a room nor was after an event: one that has just gone may still be taking up what it
+    /// was told of when it came.
+    pub async fn check_server_since(&self, room: &RoomId, server: &ServerName, event: &EventId) -> Result<()> {
+        let Err(refused) = self.check_server(room, server).await else { return Ok(()) };
+        if self.server_allowed(room, server).await? && self.was_in_since(room, server, event).await? {
+            return Ok(());
+        }
+        Err(refused)
+    }
+
+    /// Whether a server that has nobody in a room had somebody there after an event.
+    async fn was_in_since(&self, room: &RoomId, server: &ServerName, event: &EventId) -> Result<bool> {
+        let known = self.known(event).await?.filter(|known| known.event().room() == room);
+        let Some(order) = known.and_then(|known| known.order()) else { return Ok(false) };
+        let snapshot = self.snapshot(room).await?;
+        for (_, member) in snapshot.state().members().filter(|(user, _)| user.server_name() == server) {
+            let mut at = self.known(&member.event_id).await?;
+            for _ in 0..MEMBERSHIPS_LOOKED_AT_MAX {
+                let Some(went) = at.filter(|went| went.order().is_some_and(|at| at > order)) else { break };
+                let Some(before) = went.replaces() else { break };
+                at = self.known(before).await?;
+                if at.as_ref().is_some_and(|was| membership_of(was.event()) == Membership::Join) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The state before an event.
@@ -175,11 +209,11 @@ impl Rooms {
         })
     }
 
-    /// One event, for a server that is in its room.
+    /// One event, for a server that is in its room, or was after it.
     pub async fn event_for_server(&self, server: &ServerName, id: &EventId) -> Result<Event> {
         let unknown = || RoomError::UnknownEvent(id.to_owned());
         let known = self.known(id).await?.filter(|known| !known.event().is_rejected()).ok_or_else(unknown)?;
-        self.check_server(known.event().room(), server).await?;
+        self.check_server_since(known.event().room(), server, id).await?;
         let mut shown = self.for_server(server, &[known]).await?;
         shown.pop().ok_or_else(unknown)
     }

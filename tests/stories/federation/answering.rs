@@ -82,6 +82,30 @@ async fn a_server_that_is_kept_out_is_told_nothing() {
     beta.gets(alpha, &path).await.refused(403, "M_FORBIDDEN");
 }
 
+/// Synapse joins with part of the state and asks for the rest when it is in: whoever sends its person away meanwhile must not
+/// leave it with half a room for ever.
+#[tokio::test]
+async fn a_server_that_is_sent_away_may_still_take_up_what_it_joined() {
+    let shared = Shared::begin(public()).await;
+    let (alpha, beta, gamma) = shared.hosts();
+    let room = encoded(&shared.room);
+    let ask = |what: &str, event: &str| match what {
+        "event" => format!("/_matrix/federation/v1/event/{}", encoded(event)),
+        "event_auth" => format!("/_matrix/federation/v1/event_auth/{room}/{}", encoded(event)),
+        _ => format!("/_matrix/federation/v1/{what}/{room}?event_id={}", encoded(event)),
+    };
+    for act in ["kick", "ban"] {
+        let path = format!("/_matrix/client/v3/rooms/{room}/{act}");
+        shared.ann.post(&path, json!({ "user_id": "@ben:beta.example" })).await.ok();
+        let later = shared.ann.says(&shared.room, "not for you").await;
+        for what in ["state", "state_ids", "event", "event_auth"] {
+            beta.gets(alpha, &ask(what, &shared.after)).await.ok();
+            beta.gets(alpha, &ask(what, &later)).await.refused(403, "M_FORBIDDEN");
+            gamma.gets(alpha, &ask(what, &shared.after)).await.refused(403, "M_FORBIDDEN");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_state_before_an_event_is_told_with_what_permits_it() {
     let shared = Shared::begin(public()).await;
