@@ -6,6 +6,7 @@ mod check_config;
 mod doctor;
 mod init;
 mod institution;
+mod options;
 mod order;
 mod rotate_key;
 mod say;

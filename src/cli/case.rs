@@ -3,9 +3,12 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::order;
+use super::{
+    options::{Form, Why},
+    order,
+};
 use crate::operator::Order;
 use crate::operator::cases::CaseOrder;
 
@@ -111,20 +114,6 @@ pub(super) enum Post {
         #[command(flatten)]
         why: Why,
     },
-}
-
-#[derive(Args)]
-pub(super) struct Why {
-    /// Why, for the case and the audit chain.
-    #[arg(long)]
-    why: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct Form {
-    /// Print JSON, an object a line.
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(file: Option<&Path>, case: Case) -> anyhow::Result<()> {

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::order;
+use super::{
+    options::{Form, Why},
+    order,
+};
 use crate::operator::Order;
 use crate::operator::institution::InstitutionOrder;
 
@@ -180,20 +183,6 @@ pub(super) enum Audit {
     Verify,
     /// Print the audit chain, a JSON object a line.
     Export,
-}
-
-#[derive(Args)]
-pub(super) struct Why {
-    /// Why, for the audit chain.
-    #[arg(long)]
-    why: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct Form {
-    /// Print JSON, an object a line.
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn person(file: Option<&Path>, person: Person) -> anyhow::Result<()> {

@@ -1,7 +1,10 @@
 //! What is done about what was reported: a message deleted, somebody warned, blocked, or sent out of a room. Each is one batch
 //! with the case it belongs to and its audit row.
 
-use lyceum_institution::{Block, Change, HAND, Order, audit::Actor};
+use lyceum_institution::{
+    Block, Change, HAND, Order,
+    audit::{Actor, Entry, Held},
+};
 use lyceum_rooms::RoomError;
 use lyceum_storage::Batch;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
@@ -83,12 +86,7 @@ impl Moderation {
         let event: OwnedEventId = wanted(before.event_id.as_deref(), before, "message")?;
         let entry = entry(after, (by, "case.delete"), why);
         let mut held = self.parts().institution.audit().hold().await?;
-        let note = |batch: &mut Batch| {
-            put_case(batch, before, after);
-            held.add(batch, &entry).map_err(|error| RoomError::Damaged(error.to_string()))?;
-            held.tie(batch);
-            Ok(())
-        };
+        let note = |batch: &mut Batch| write_down(batch, (before, after), &mut held, &entry);
         let done = self.parts().rooms.take_back(self.account(), &event, REASON, note).await;
         held.done(done.is_ok());
         done?;
@@ -99,12 +97,7 @@ impl Moderation {
         let (room, user) = (room_of(before)?, author_of(before)?);
         let entry = entry(after, (by, "case.remove"), why);
         let mut held = self.parts().institution.audit().hold().await?;
-        let note = |batch: &mut Batch| {
-            put_case(batch, before, after);
-            held.add(batch, &entry).map_err(|error| RoomError::Damaged(error.to_string()))?;
-            held.tie(batch);
-            Ok(())
-        };
+        let note = |batch: &mut Batch| write_down(batch, (before, after), &mut held, &entry);
         let done = self.parts().rooms.put_out(self.account(), (&room, &user), REASON, note).await;
         held.done(done.is_ok());
         done?;
@@ -143,6 +136,19 @@ impl Moderation {
         })
         .await
     }
+}
+
+/// Puts the case and its audit row beside what is done in a room.
+fn write_down(
+    batch: &mut Batch,
+    (before, after): (&Case, &Case),
+    held: &mut Held,
+    entry: &Entry<'_>,
+) -> std::result::Result<(), RoomError> {
+    put_case(batch, before, after);
+    held.add(batch, entry).map_err(|error| RoomError::Damaged(error.to_string()))?;
+    held.tie(batch);
+    Ok(())
 }
 
 fn room_of(case: &Case) -> Result<OwnedRoomId> {
