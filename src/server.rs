@@ -15,7 +15,7 @@ use lyceum_federation::Intake;
 use lyceum_institution::{Institution, InstitutionParts};
 use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
-use lyceum_peers::{Peers, PeersParts, ServiceLookup, SystemServices};
+use lyceum_peers::{Partners, Peers, PeersParts, ServiceLookup, SystemServices};
 use lyceum_push::{Push, PushParts, Registration, Services};
 use lyceum_rooms::{CampusRules, Checked, Judge, Lenient, Rooms, RoomsParts, Unreads};
 use lyceum_search::{Search, SearchParts};
@@ -200,13 +200,16 @@ impl Server {
         });
         let people = SessionAuthenticator::new(accounts.clone(), Arc::new(services.clone()));
         let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());
+        let partners = Partners::new(&peers, &institution);
         let federation = lyceum_federation::Api {
             web: web.clone(),
             accounts: accounts.clone(),
             media: media.clone(),
             rooms: rooms.clone(),
             peers: peers.clone(),
-            intake: Intake::new(&rooms, &accounts, &peers),
+            intake: Intake::new(&rooms, &accounts, &peers, &partners),
+            partners,
+            institution: institution.clone(),
             clock: clock.clone(),
         };
         let client = lyceum_client_api::Api {

@@ -5,7 +5,7 @@ use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
 use lyceum_institution::{EncryptionAdvice, Institution};
 use lyceum_media::Media;
-use lyceum_peers::Peers;
+use lyceum_peers::{Partners, Peers};
 use lyceum_push::{Push, Services};
 use lyceum_rooms::Rooms;
 use lyceum_search::Search;
@@ -111,6 +111,12 @@ impl FromRef<Api> for Remote {
     fn from_ref(api: &Api) -> Self {
         let handles = (api.rooms.clone(), api.peers.clone());
         Self::new(handles, api.clock.clone(), api.served_rooms.versions.clone(), api.remote_memory.clone())
+    }
+}
+
+impl FromRef<Api> for Partners {
+    fn from_ref(api: &Api) -> Self {
+        Self::new(&api.peers, &api.institution)
     }
 }
 

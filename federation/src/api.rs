@@ -3,8 +3,9 @@
 use axum::extract::FromRef;
 use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
+use lyceum_institution::Institution;
 use lyceum_media::Media;
-use lyceum_peers::Peers;
+use lyceum_peers::{Partners, Peers};
 use lyceum_rooms::Rooms;
 use lyceum_web::WebState;
 use std::sync::Arc;
@@ -24,6 +25,10 @@ pub struct Api {
     pub rooms: Rooms,
     /// Other servers.
     pub peers: Peers,
+    /// What people of partner servers are.
+    pub partners: Partners,
+    /// Campus rules.
+    pub institution: Institution,
     /// What other servers send of their own accord.
     pub intake: Intake,
     /// The time.
@@ -47,6 +52,8 @@ handles! {
     media: Media,
     rooms: Rooms,
     peers: Peers,
+    partners: Partners,
+    institution: Institution,
     intake: Intake,
     clock: Arc<dyn Clock>,
 }

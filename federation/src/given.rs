@@ -4,7 +4,7 @@
 use lyceum_events::{Event, Received, Verified};
 use lyceum_peers::{Peers, Unverified};
 use lyceum_web::ApiError;
-use ruma::{EventId, RoomId, room_version_rules::RoomVersionRules};
+use ruma::{EventId, RoomId, UserId, events::TimelineEventType, room_version_rules::RoomVersionRules};
 use serde_json::value::RawValue;
 use std::{fmt::Display, sync::Arc};
 
@@ -26,6 +26,13 @@ pub(crate) async fn proved(
         Some(Err(error)) => Err(invalid(error)),
         None => Err(ApiError::internal(&"an event came back from no check of signatures")),
     }
+}
+
+/// Whom an event is of, and whom it is about: those whose roles are asked for before it is judged.
+pub(crate) fn people_of(event: &Event) -> Vec<&UserId> {
+    let about = event.state_key().filter(|_| *event.kind() == TimelineEventType::RoomMember);
+    let about = about.and_then(|user| <&UserId>::try_from(user).ok());
+    std::iter::once(event.sender()).chain(about).collect()
 }
 
 /// Spec: "servers SHOULD return `M_INVALID_PARAM` if" such an event does not hold.

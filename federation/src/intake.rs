@@ -21,7 +21,7 @@ mod turns;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lyceum_accounts::Accounts;
-use lyceum_peers::Peers;
+use lyceum_peers::{Partners, Peers};
 use lyceum_rooms::Rooms;
 use lyceum_web::{ApiError, RawJson};
 use quick_cache::sync::Cache;
@@ -67,6 +67,7 @@ struct Shared {
     rooms: Rooms,
     accounts: Accounts,
     peers: Peers,
+    partners: Partners,
     answers: Cache<(OwnedServerName, String), Answer>,
     turns: Turns,
     flights: Flights,
@@ -77,11 +78,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Intake {
     /// The intake for these rooms and people.
-    pub fn new(rooms: &Rooms, accounts: &Accounts, peers: &Peers) -> Self {
+    pub fn new(rooms: &Rooms, accounts: &Accounts, peers: &Peers, partners: &Partners) -> Self {
         Self(Arc::new(Shared {
             rooms: rooms.clone(),
             accounts: accounts.clone(),
             peers: peers.clone(),
+            partners: partners.clone(),
             answers: Cache::new(ANSWERS_MAX),
             turns: Turns::default(),
             flights: Flights::default(),

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use lyceum_events::{Event, Received};
-use lyceum_peers::{Peers, Unverified};
+use lyceum_peers::{Partners, Peers, Unverified};
 use lyceum_rooms::Rooms;
 use lyceum_web::{ApiError, FromServerRaw, RawJson, body};
 use ruma::{
@@ -31,6 +31,7 @@ struct Given {
 pub(crate) async fn create_invite(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), mut given) = (request.path, body::json::<Given>(&request.body)?);
@@ -39,7 +40,7 @@ pub(crate) async fn create_invite(
     check_told(&peers, &rules, &room, &given.invite_room_state).await?;
     let told = given.invite_room_state.iter().map(|one| one.get().to_owned()).collect();
     let invite = Invite { version: given.room_version, pdu: given.event, told };
-    let signed = invite.take((&rooms, &peers), &request.origin, (&room, &id)).await?;
+    let signed = invite.take((&rooms, &peers, &partners), &request.origin, (&room, &id)).await?;
     Ok(Body::new().event("event", &signed).finish())
 }
 
@@ -47,6 +48,7 @@ pub(crate) async fn create_invite(
 pub(crate) async fn create_invite_v1(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), pdu) = (request.path, body::json::<Box<RawValue>>(&request.body)?);
@@ -56,7 +58,7 @@ pub(crate) async fn create_invite_v1(
     let told = told.and_then(CanonicalJsonValue::as_array).into_iter().flatten().take(TOLD_MAX);
     let told = told.filter_map(|one| serde_json::to_string(one).ok()).collect();
     let invite = Invite { version, pdu, told };
-    let signed = invite.take((&rooms, &peers), &request.origin, (&room, &id)).await?;
+    let signed = invite.take((&rooms, &peers, &partners), &request.origin, (&room, &id)).await?;
     Ok(Body::new().event("event", &signed).finish_in_pair())
 }
 
@@ -74,11 +76,12 @@ struct Invite {
 impl Invite {
     async fn take(
         self,
-        (rooms, peers): (&Rooms, &Peers),
+        (rooms, peers, partners): (&Rooms, &Peers, &Partners),
         origin: &ServerName,
         (room, id): (&RoomId, &EventId),
     ) -> Result<Event, ApiError> {
         let event = proved(peers, rules_of(&self.version)?, &self.pdu, (room, id)).await?;
+        partners.meet(&[event.sender()]).await;
         Ok(rooms.take_invite(origin, &self.version, event, self.told).await?)
     }
 }

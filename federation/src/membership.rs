@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use lyceum_events::Event;
-use lyceum_peers::Peers;
+use lyceum_peers::{Partners, Peers};
 use lyceum_rooms::{JoinedState, Membership, Rooms, Template};
 use lyceum_web::{ApiError, FromServer, FromServerRaw, RawJson};
 use ruma::{
@@ -16,23 +16,27 @@ use ruma::{
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    given::proved,
+    given::{people_of, proved},
     pdus::{Body, events},
 };
 
 /// `GET …/make_join/{roomId}/{userId}`.
 pub(crate) async fn prepare_join_event(
     State(rooms): State<Rooms>,
+    State(partners): State<Partners>,
     FromServer { origin, body }: FromServer<prepare_join_event::v1::Request>,
 ) -> Result<RawJson, ApiError> {
+    partners.meet(&[&body.user_id]).await;
     lend(&rooms, &origin, Membership::Join, (&body.room_id, &body.user_id), &body.ver).await
 }
 
 /// `GET …/make_knock/{roomId}/{userId}`.
 pub(crate) async fn prepare_knock_event(
     State(rooms): State<Rooms>,
+    State(partners): State<Partners>,
     FromServer { origin, body }: FromServer<prepare_knock_event::v1::Request>,
 ) -> Result<RawJson, ApiError> {
+    partners.meet(&[&body.user_id]).await;
     lend(&rooms, &origin, Membership::Knock, (&body.room_id, &body.user_id), &body.ver).await
 }
 
@@ -60,21 +64,24 @@ async fn lend(
 
 /// The event of a request, proved.
 async fn given(
-    (rooms, peers): (&Rooms, &Peers),
+    (rooms, peers, partners): (&Rooms, &Peers, &Partners),
     (room, id): (&RoomId, &EventId),
     pdu: &RawValue,
 ) -> Result<Event, ApiError> {
     let rules = rooms.snapshot(room).await?.shared_rules();
-    proved(peers, rules, pdu, (room, id)).await
+    let event = proved(peers, rules, pdu, (room, id)).await?;
+    partners.meet(&people_of(&event)).await;
+    Ok(event)
 }
 
 /// `PUT /_matrix/federation/v2/send_join/{roomId}/{eventId}`.
 pub(crate) async fn create_join_event(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     FromServer { origin, body }: FromServer<create_join_event::v2::Request>,
 ) -> Result<RawJson, ApiError> {
-    let event = given((&rooms, &peers), (&body.room_id, &body.event_id), &body.pdu).await?;
+    let event = given((&rooms, &peers, &partners), (&body.room_id, &body.event_id), &body.pdu).await?;
     let told = rooms.take_up_join(&origin, event, body.omit_members).await?;
     let mut answer = joined(&told);
     if let Some(event) = &told.event {
@@ -90,10 +97,11 @@ pub(crate) async fn create_join_event(
 pub(crate) async fn create_join_event_v1(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), pdu) = (request.path, lyceum_web::body::json::<Box<RawValue>>(&request.body)?);
-    let event = given((&rooms, &peers), (&room, &id), &pdu).await?;
+    let event = given((&rooms, &peers, &partners), (&room, &id), &pdu).await?;
     Ok(joined(&rooms.take_up_join(&request.origin, event, false).await?).finish_in_pair())
 }
 
@@ -105,9 +113,10 @@ fn joined(told: &JoinedState) -> Body {
 pub(crate) async fn create_leave_event(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     FromServer { origin, body }: FromServer<create_leave_event::v2::Request>,
 ) -> Result<RawJson, ApiError> {
-    let event = given((&rooms, &peers), (&body.room_id, &body.event_id), &body.pdu).await?;
+    let event = given((&rooms, &peers, &partners), (&body.room_id, &body.event_id), &body.pdu).await?;
     rooms.take_up_leave(&origin, &event).await?;
     Ok(Body::new().finish())
 }
@@ -116,10 +125,11 @@ pub(crate) async fn create_leave_event(
 pub(crate) async fn create_leave_event_v1(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), pdu) = (request.path, lyceum_web::body::json::<Box<RawValue>>(&request.body)?);
-    let event = given((&rooms, &peers), (&room, &id), &pdu).await?;
+    let event = given((&rooms, &peers, &partners), (&room, &id), &pdu).await?;
     rooms.take_up_leave(&request.origin, &event).await?;
     Ok(Body::new().finish_in_pair())
 }
@@ -128,9 +138,10 @@ pub(crate) async fn create_leave_event_v1(
 pub(crate) async fn create_knock_event(
     State(rooms): State<Rooms>,
     State(peers): State<Peers>,
+    State(partners): State<Partners>,
     FromServer { origin, body }: FromServer<create_knock_event::v1::Request>,
 ) -> Result<RawJson, ApiError> {
-    let event = given((&rooms, &peers), (&body.room_id, &body.event_id), &body.pdu).await?;
+    let event = given((&rooms, &peers, &partners), (&body.room_id, &body.event_id), &body.pdu).await?;
     let state = rooms.take_up_knock(&origin, &event).await?;
     Ok(Body::new().field("knock_room_state", &state)?.finish())
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_institution::{Institution, ROLE_FIELD};
 use lyceum_rooms::Rooms;
 use lyceum_web::{Answer, ApiError, FromServer, FromServerRaw, RawJson, Ruma};
 use ruma::{
@@ -12,7 +13,7 @@ use ruma::{
     },
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ProfileQuery {
@@ -23,14 +24,21 @@ pub(crate) struct ProfileQuery {
 /// `GET …/query/profile`: the whole profile, or one field of it.
 pub(crate) async fn get_profile_information(
     State(accounts): State<Accounts>,
+    State(institution): State<Institution>,
     request: FromServerRaw<(), ProfileQuery>,
 ) -> Result<RawJson, ApiError> {
     let ProfileQuery { user_id, field } = request.query;
     if !accounts.is_local(&user_id) {
         return Err(ApiError::not_found("This server knows the profiles of its own people only"));
     }
-    let Some(field) = field else { return RawJson::of(&accounts.profile(&user_id).await?) };
+    let role = institution.stated_role(&user_id).await?.map(|statement| json!(statement));
+    let Some(field) = field else {
+        let mut profile = accounts.profile(&user_id).await?;
+        profile.extend(role.map(|role| (ROLE_FIELD.to_owned(), role)));
+        return RawJson::of(&profile);
+    };
     let value = accounts.profile_field(&user_id, &field).await?;
+    let value = role.filter(|_| field == ROLE_FIELD).or(value);
     RawJson::of(&value.map(|value| (field, value)).into_iter().collect::<Map<String, Value>>())
 }
 

@@ -3,8 +3,10 @@
 mod approval;
 mod cases;
 mod operator;
+mod partners;
 mod rooms;
 mod rules;
+mod table;
 mod walk;
 
 use lyceum_institution::{Change, Enrolment, HAND, Order, Person as Role, Unit, UnitKind, audit::Actor};

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_peers::Partners;
 use lyceum_push::Services;
 use lyceum_rooms::{InitialState, NewRoom, Preset, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
@@ -40,6 +41,7 @@ pub(crate) async fn create_room(
     State(remote): State<Remote>,
     State(accounts): State<Accounts>,
     State(services): State<Services>,
+    State(partners): State<Partners>,
     Authed { session, body }: Authed<Request>,
 ) -> Answer<Response> {
     let new = new_room(body, rooms.server())?;
@@ -48,6 +50,7 @@ pub(crate) async fn create_room(
     }
     let invited: Vec<_> = new.invite.iter().map(|user| &**user).collect();
     make_known(&services, &accounts, &invited).await?;
+    partners.meet(&invited).await;
     let is_direct = new.is_direct;
     let created = rooms.create(&session.user_id, new).await?;
     for invitee in &created.remote_invites {

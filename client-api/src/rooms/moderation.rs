@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_peers::Partners;
 use lyceum_push::Services;
 use lyceum_rooms::{Outcome, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Ruma};
@@ -18,6 +19,7 @@ pub(crate) async fn invite_user(
     State(remote): State<Remote>,
     State(accounts): State<Accounts>,
     State(services): State<Services>,
+    State(partners): State<Partners>,
     Authed { session, body }: Authed<invite_user::v3::Request>,
 ) -> Answer<invite_user::v3::Response> {
     let invite = match body.recipient {
@@ -29,6 +31,7 @@ pub(crate) async fn invite_user(
         make_known(&services, &accounts, &[invitee]).await?;
         rooms.invite(inviter, &body.room_id, invitee, reason).await?;
     } else {
+        partners.meet(&[invitee]).await;
         remote.invite(inviter, &body.room_id, invitee, reason, false).await?;
     }
     Ok(Ruma(invite_user::v3::Response::new()))

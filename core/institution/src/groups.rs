@@ -1,4 +1,4 @@
-//! Sets of roles, as settings write them: names of roles, `@staff`, `@visitors`, `*`.
+//! Sets of roles, as settings write them: names of roles, `@staff`, `@partners`, `@visitors`, `*`.
 
 use ruma::UserId;
 
@@ -6,6 +6,8 @@ use crate::Role;
 
 /// All of the staff.
 const STAFF: &str = "@staff";
+/// Those whose role a partner server states.
+const PARTNERS: &str = "@partners";
 /// Those without a role here.
 const VISITORS: &str = "@visitors";
 /// Everybody.
@@ -18,6 +20,8 @@ pub struct Someone<'a> {
     pub user: &'a UserId,
     /// Their role; none: a visitor.
     pub role: Option<&'a Role>,
+    /// Whether the role is the word of a partner server.
+    pub is_partner: bool,
 }
 
 impl Someone<'_> {
@@ -42,6 +46,7 @@ impl Someone<'_> {
 pub struct Group {
     everybody: bool,
     staff: bool,
+    partners: bool,
     visitors: bool,
     names: Vec<String>,
 }
@@ -54,6 +59,7 @@ impl Group {
             match word.as_str() {
                 EVERYBODY => group.everybody = true,
                 STAFF => group.staff = true,
+                PARTNERS => group.partners = true,
                 VISITORS => group.visitors = true,
                 name if roles.iter().any(|role| role.name == name) => group.names.push(name.to_owned()),
                 name => return Err(name.to_owned()),
@@ -64,10 +70,11 @@ impl Group {
 
     pub(crate) fn of(words: &[&str]) -> Self {
         let has = |word| words.contains(&word);
-        let names = words.iter().filter(|word| ![EVERYBODY, STAFF, VISITORS].contains(word));
+        let names = words.iter().filter(|word| ![EVERYBODY, STAFF, PARTNERS, VISITORS].contains(word));
         Self {
             everybody: has(EVERYBODY),
             staff: has(STAFF),
+            partners: has(PARTNERS),
             visitors: has(VISITORS),
             names: names.map(|name| (*name).to_owned()).collect(),
         }
@@ -78,6 +85,7 @@ impl Group {
         self.everybody
             || match someone.role {
                 None => self.visitors,
+                Some(_) if self.partners && someone.is_partner => true,
                 Some(role) => (self.staff && role.staff) || self.names.contains(&role.name),
             }
     }

@@ -11,7 +11,7 @@ use std::sync::{
 };
 
 use crate::{
-    InstitutionError, Result, Roster, Settings,
+    InstitutionError, PartnerPeople, Result, Roster, Settings,
     audit::Audit,
     tables::{APPROVED, BLOCKS, ENROLMENTS, EXAMS, PERSONS, UNITS},
 };
@@ -44,6 +44,8 @@ struct Inner {
     settings: Settings,
     account: OwnedUserId,
     audit: Audit,
+    key: ServerKey,
+    partner_people: PartnerPeople,
     roster: RwLock<Arc<Roster>>,
     /// The last change that `roster` holds.
     through: AtomicU64,
@@ -58,7 +60,9 @@ impl Institution {
         let account = UserId::parse_with_server_name(settings.account.as_str(), key.server())
             .map_err(|error| InstitutionError::Wrong(format!("the account {:?}: {error}", settings.account)))?;
         let this = Self(Arc::new(Inner {
-            audit: Audit::new(store.clone(), key, clock.clone()),
+            audit: Audit::new(store.clone(), key.clone(), clock.clone()),
+            key,
+            partner_people: PartnerPeople::default(),
             roster: RwLock::default(),
             through: AtomicU64::new(0),
             stale: AtomicBool::new(true),
@@ -95,6 +99,14 @@ impl Institution {
     /// The audit chain.
     pub fn audit(&self) -> &Audit {
         &self.0.audit
+    }
+
+    pub(crate) fn key(&self) -> &ServerKey {
+        &self.0.key
+    }
+
+    pub(crate) fn partner_people(&self) -> &PartnerPeople {
+        &self.0.partner_people
     }
 
     /// The time.

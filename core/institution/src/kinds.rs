@@ -134,7 +134,9 @@ impl Kind {
                     Ok(read) => *to = read,
                     Err(name) => wrong(
                         field,
-                        format!("there is no role {name:?}; write one, \"@staff\", \"@visitors\" or \"*\""),
+                        format!(
+                            "there is no role {name:?}; write one, \"@staff\", \"@partners\", \"@visitors\" or \"*\""
+                        ),
                     ),
                 }
             }

@@ -7,6 +7,7 @@
 //! * `roster`: what is, in memory: who has which role, which units there are, who is enrolled where.
 //! * `kinds`, `policies`: kinds of rooms, and the rules over acts, pure.
 //! * `institution`, `change`: the handle, and how the roster changes.
+//! * `partners`: whose word about people of other servers is believed.
 //! * `standing`: what one person may do, for those who serve them.
 //! * `views`: the same as people and programs are shown it.
 //! * `audit`: the hash-chained, signed rows of privileged acts.
@@ -37,6 +38,7 @@ pub mod sample;
 
 mod change;
 mod institution;
+mod partners;
 mod standing;
 mod views;
 
@@ -49,6 +51,7 @@ pub use error::{InstitutionError, Result};
 pub use groups::{Group, Someone};
 pub use institution::{Institution, InstitutionParts};
 pub use kinds::{Kind, KindConfig};
+pub use partners::{PartnerConfig, PartnerPeople, ROLE_FIELD};
 pub use people::{Enrolment, Person};
 pub use restraints::{Block, Blocked, Exam};
 pub use roster::{Enrolled, Roster, Told};

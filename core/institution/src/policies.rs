@@ -15,7 +15,7 @@ mod units;
 
 use ruma::{RoomId, UserId};
 
-use crate::{Kind, Roster, Settings, Someone};
+use crate::{Kind, PartnerPeople, Roster, Settings, Someone};
 
 pub use approval::{Approval, ApprovalConfig, Post, Which};
 pub use contact::{Contact, ContactConfig};
@@ -121,6 +121,8 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// What is.
     pub roster: &'a Roster,
+    /// What partner servers said of their people.
+    pub partners: &'a PartnerPeople,
     /// When it is.
     pub now_ms: u64,
     /// The name of this server.
@@ -128,14 +130,21 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// Somebody, with the role that counts: the one they were given, or by default if they are of this server.
+    /// Somebody, with the role that counts: the one they were given here; else, if they are of this server, the usual one,
+    /// and if they are of a partner server, the one that it states.
     pub fn someone<'b>(&self, user: &'b UserId) -> Someone<'b>
     where
         'a: 'b,
     {
-        let given = self.roster.person(user).map(|told| told.value.role.as_str());
-        let usual = || self.settings.default_role.as_deref().filter(|_| user.server_name() == self.server);
-        Someone { user, role: given.or_else(usual).and_then(|name| self.settings.role(name)) }
+        if let Some(told) = self.roster.person(user) {
+            return Someone { user, role: self.settings.role(&told.value.role), is_partner: false };
+        }
+        if user.server_name() == self.server {
+            let usual = self.settings.default_role.as_deref();
+            return Someone { user, role: usual.and_then(|name| self.settings.role(name)), is_partner: false };
+        }
+        let role = self.partners.role(self.settings, user, self.now_ms);
+        Someone { user, role, is_partner: role.is_some() }
     }
 
     fn share_unit(&self, one: &UserId, other: &UserId) -> bool {

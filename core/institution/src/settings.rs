@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Calendar, InstitutionConfig, Kind,
+    Calendar, InstitutionConfig, Kind, PartnerConfig,
     config::RoleConfig,
-    kinds,
+    kinds, partners,
     policies::{Approval, Contact, Quiet},
 };
 
@@ -62,6 +62,8 @@ pub struct Settings {
     pub quiet: Vec<Quiet>,
     /// What is looked at before others see it.
     pub approval: Vec<Approval>,
+    /// The servers whose word about their people's roles is believed.
+    pub partners: Vec<PartnerConfig>,
 }
 
 impl Default for Settings {
@@ -79,6 +81,7 @@ impl Default for Settings {
             contacts: Contact::read(&[], &usual_roles(), &mut Vec::new()),
             quiet: Vec::new(),
             approval: Vec::new(),
+            partners: Vec::new(),
         }
     }
 }
@@ -119,6 +122,8 @@ impl Settings {
         settings.quiet = Quiet::read(&config.quiet_hours, &settings.roles, &mut found);
         let has_kind = |kind: &str| settings.kinds.contains_key(kind);
         settings.approval = Approval::read(&config.approval, &settings.roles, has_kind, &mut found);
+        partners::check(&config.partners, &settings.roles, &mut found);
+        settings.partners.clone_from(&config.partners);
         if let Some(kind) = &config.default_kind {
             settings.default_kind.clone_from(kind);
         }
@@ -170,6 +175,11 @@ fn check_roles(roles: &[RoleConfig], found: &mut Vec<Finding>) {
 }
 
 impl Role {
+    /// Whether it may do to others what they may not do themselves.
+    pub fn has_authority(&self) -> bool {
+        self.moderates || self.oversees || self.administers
+    }
+
     fn of(config: &RoleConfig) -> Self {
         let RoleConfig { name, title, power, staff, moderates, oversees, administers } = config.clone();
         let title = title.unwrap_or_else(|| name.replace('_', " "));

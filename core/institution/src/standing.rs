@@ -31,7 +31,13 @@ pub struct EncryptionAdvice {
 impl Institution {
     /// The facts of now, for the rules.
     pub fn facts<'a>(&'a self, roster: &'a Roster) -> Facts<'a> {
-        Facts { settings: self.settings(), roster, now_ms: self.now_ms(), server: self.account().server_name() }
+        Facts {
+            settings: self.settings(),
+            roster,
+            partners: self.partner_people(),
+            now_ms: self.now_ms(),
+            server: self.account().server_name(),
+        }
     }
 
     /// What a person is and may do; nothing is said where no rules are in force.

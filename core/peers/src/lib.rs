@@ -5,7 +5,7 @@
 //!
 //! In reading order: `names` (whom to speak with), `discovery` (where they are), `signing` (X-Matrix), `health` (who is
 //! left alone for a while), `request` (one request), `keys` (whose signatures are believed), `calls` (every endpoint),
-//! `sender` (what happens here is told to others).
+//! `partners` (what their people are), `sender` (what happens here is told to others).
 //!
 //! Invariants:
 //! * nothing is sent to a server that the lists leave out, and nothing from it is believed;
@@ -27,6 +27,7 @@ mod peers;
 mod request;
 
 mod keys;
+mod partners;
 mod tables;
 
 pub mod calls;
@@ -40,6 +41,7 @@ pub use config::FederationConfig;
 pub use discovery::{NoServices, ServiceLookup, Services, SystemServices};
 pub use error::{AuthenticationError, PeerError, StartError, VerifyError};
 pub use keys::{KeyQuery, Unverified};
+pub use partners::Partners;
 pub use path::Target;
 pub use peers::{Peers, PeersParts};
 pub use signing::{Credentials, Signed};

@@ -2,7 +2,7 @@
 //! the events that permit it. Each event may cause so much asking and no more.
 
 use lyceum_events::Event;
-use lyceum_peers::Peers;
+use lyceum_peers::{Partners, Peers};
 use lyceum_rooms::{Acceptance, Known, Rooms, Snapshot};
 use ruma::{OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, room_version_rules::RoomVersionRules};
 use std::{
@@ -14,11 +14,13 @@ use super::{
     Shared, Trouble,
     limits::{CHAINS_MAX, GAP_PAGE_EVENTS, GAP_PAGES_MAX, SERVERS_MAX, STATES_MAX},
 };
+use crate::given::people_of;
 
 /// Taking in events of one room that one server sends.
 pub(super) struct Filling<'a> {
     pub(super) rooms: &'a Rooms,
     pub(super) peers: &'a Peers,
+    partners: &'a Partners,
     pub(super) room: &'a RoomId,
     pub(super) version: &'a RoomVersionId,
     pub(super) rules: Arc<RoomVersionRules>,
@@ -39,6 +41,7 @@ impl<'a> Filling<'a> {
         Self {
             rooms: &shared.rooms,
             peers: &shared.peers,
+            partners: &shared.partners,
             room: snapshot.room_id(),
             version: snapshot.version(),
             rules: snapshot.shared_rules(),
@@ -115,6 +118,7 @@ impl<'a> Filling<'a> {
     }
 
     async fn accept_here(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance, Trouble> {
+        self.partners.meet(&people_of(event)).await;
         Ok(match state {
             None => self.rooms.accept(event).await?,
             Some(state) => self.rooms.accept_at(event, state).await?,

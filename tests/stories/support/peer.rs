@@ -150,8 +150,20 @@ impl Host {
 
     /// An event of any kind at any place in the graph, signed by this server: its rules are not asked.
     pub(crate) async fn forges(&self, room: &str, sender: &str, draft: Draft, at: Forged) -> Event {
+        self.forges_knowing(self, room, sender, draft, at).await
+    }
+
+    /// The same of a room that only `knower` is in: somebody there has told this server everything.
+    pub(crate) async fn forges_knowing(
+        &self,
+        knower: &Self,
+        room: &str,
+        sender: &str,
+        draft: Draft,
+        at: Forged,
+    ) -> Event {
         let room_id = OwnedRoomId::try_from(room).expect("a room id");
-        let snapshot = self.server.rooms().snapshot(&room_id).await.expect("the room is here");
+        let snapshot = knower.server.rooms().snapshot(&room_id).await.expect("the room is there");
         let rules = snapshot.rules();
         let sender = <&UserId>::try_from(sender).expect("a user id");
         let types = lyceum_events::auth_types(&draft, sender, rules).expect("a draft");
@@ -162,7 +174,7 @@ impl Host {
             ts: MilliSecondsSinceUnixEpoch(UInt::from(at.ts)),
             prev_events: match at.prev {
                 Some(prev) => prev,
-                None => self.server.rooms().ends(&room_id).await.expect("the room is here"),
+                None => knower.server.rooms().ends(&room_id).await.expect("the room is there"),
             },
             auth_events: at.auth.unwrap_or_else(|| auth.into_iter().map(ToOwned::to_owned).collect()),
             depth: at.depth,

@@ -4,7 +4,7 @@ use ruma::{OwnedUserId, UserId, server_name};
 
 use super::{Act, Facts, Place, Verdict, judge};
 use crate::{
-    Kind, Person, Roster, Settings,
+    Kind, PartnerPeople, Person, Roster, Settings,
     testing::{college, enrolment},
 };
 
@@ -15,6 +15,7 @@ pub(super) const NOW: u64 = 1_793_606_400_000;
 pub(crate) struct College {
     pub(crate) settings: Settings,
     pub(crate) roster: Roster,
+    pub(crate) partners: PartnerPeople,
 }
 
 impl College {
@@ -28,11 +29,12 @@ impl College {
                 let _ = roster.say_enrolment((&user, unit), crate::HAND, Some(enrolment(&role.name, None, None)));
             }
         }
-        Self { settings, roster }
+        Self { settings, roster, partners: PartnerPeople::default() }
     }
 
     pub(crate) fn facts(&self, now_ms: u64) -> Facts<'_> {
-        Facts { settings: &self.settings, roster: &self.roster, now_ms, server: server_name!("alpha.test") }
+        let Self { settings, roster, partners } = self;
+        Facts { settings, roster, partners, now_ms, server: server_name!("alpha.test") }
     }
 
     pub(crate) fn kind(&self, name: &str) -> &Kind {
