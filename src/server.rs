@@ -25,7 +25,10 @@ use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
 use lyceum_workers::moderation::{Moderation, ModerationParts};
 use lyceum_workers::notices::{Notices, NoticesParts};
-use lyceum_workers::redactions::Redactions;
+use lyceum_workers::{
+    deletions::{Deletions, DeletionsParts},
+    redactions::Redactions,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use ruma::RoomVersionId;
@@ -230,6 +233,11 @@ impl Server {
             user_directory: config.user_directory,
             remote_memory: RemoteMemory::default(),
             redactions: Redactions::new(&store, &rooms),
+            deletions: Deletions::new(DeletionsParts {
+                store: store.clone(),
+                rooms: rooms.clone(),
+                clock: clock.clone(),
+            }),
             notices,
         };
         Ok(Self {

@@ -11,7 +11,7 @@ use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
-use lyceum_workers::{notices::Notices, redactions::Redactions};
+use lyceum_workers::{deletions::Deletions, notices::Notices, redactions::Redactions};
 use std::sync::Arc;
 
 use crate::{
@@ -59,6 +59,8 @@ pub struct Api {
     pub notices: Notices,
     /// What administrators want redacted.
     pub redactions: Redactions,
+    /// Which rooms administrators want taken away.
+    pub deletions: Deletions,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -94,6 +96,7 @@ handles! {
     services: Services,
     notices: Notices,
     redactions: Redactions,
+    deletions: Deletions,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

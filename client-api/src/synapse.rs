@@ -1,18 +1,25 @@
 //! `/_synapse/admin`: the part of Synapse's administration API that tools rely on, in its paths and words, so that Moodle,
 //! synapse-admin and moderation bots work unchanged. Only for administrators, which is looked at before anything else.
 
+pub(crate) mod deletions;
 pub(crate) mod devices;
 pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod notices;
+pub(crate) mod reading;
 pub(crate) mod redactions;
 pub(crate) mod reports;
+pub(crate) mod restraints;
 pub(crate) mod rooms;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod users_list;
 
 use lyceum_accounts::Accounts;
+use lyceum_institution::{
+    Institution,
+    audit::{Actor, Entry},
+};
 use lyceum_web::{ApiError, PublicRaw, RawJson, Session};
 use ruma::UserId;
 use serde_json::json;
@@ -43,6 +50,13 @@ fn own<'a>(accounts: &Accounts, session: &Session, user: &'a str) -> Result<&'a 
     } else {
         Err(ApiError::invalid_param("The user does not belong to this server"))
     }
+}
+
+/// Notes in the audit chain what an administrator is about to do.
+async fn audit(institution: &Institution, session: &Session, act: &'static str, over: &str) -> Result<(), ApiError> {
+    let who = Actor::Person(session.user_id.clone());
+    let entry = Entry { over: Some(over.to_owned()), ..Entry::new(&who, act) };
+    Ok(institution.audit().note(&entry).await?)
 }
 
 /// A page of a list, and where the next one begins.

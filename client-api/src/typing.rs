@@ -31,6 +31,9 @@ pub(crate) async fn create_typing_event(
     if !rooms.snapshot(room).await?.is_joined(user) {
         return Err(ApiError::forbidden("You are not in this room"));
     }
+    if request.session.shadow_banned {
+        return empty();
+    }
     if asked.typing {
         rooms.typing().start(room, user, Duration::from_millis(asked.timeout.unwrap_or(TIMEOUT_MS)));
     } else {

@@ -28,6 +28,7 @@ pub(super) struct Work {
     delays: JoinHandle<()>,
     search: JoinHandle<()>,
     redactions: JoinHandle<()>,
+    deletions: JoinHandle<()>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
@@ -53,15 +54,36 @@ impl Server {
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
         let redactions = tokio::spawn(self.client.redactions.clone().run());
-        self.work =
-            Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation });
+        let deletions = tokio::spawn(self.client.deletions.clone().run());
+        self.work = Some(Work {
+            sender,
+            notifier,
+            feeds,
+            upkeep,
+            delays,
+            search,
+            redactions,
+            deletions,
+            campus_rooms,
+            moderation,
+        });
         Ok(())
     }
 
     /// Stops the followers. What they have not done yet is done after the next start.
     pub async fn stop(&mut self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation }) =
-            self.work.take()
+        let Some(Work {
+            sender,
+            notifier,
+            feeds,
+            upkeep,
+            delays,
+            search,
+            redactions,
+            deletions,
+            campus_rooms,
+            moderation,
+        }) = self.work.take()
         else {
             return;
         };
@@ -71,6 +93,7 @@ impl Server {
         campus_rooms.iter().chain(&moderation).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
+        deletions.abort();
         notifier.stop().await;
         feeds.stop().await;
         if let Some(sender) = sender {
@@ -80,8 +103,18 @@ impl Server {
 
     /// Ends as if the process were killed: nothing more is noted.
     pub fn crash(&self) {
-        let Some(Work { sender, notifier, feeds, upkeep, delays, search, redactions, campus_rooms, moderation }) =
-            &self.work
+        let Some(Work {
+            sender,
+            notifier,
+            feeds,
+            upkeep,
+            delays,
+            search,
+            redactions,
+            deletions,
+            campus_rooms,
+            moderation,
+        }) = &self.work
         else {
             return;
         };
@@ -90,6 +123,7 @@ impl Server {
         campus_rooms.iter().chain(moderation).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
+        deletions.abort();
         notifier.crash();
         feeds.crash();
         if let Some(sender) = sender {

@@ -24,6 +24,7 @@ mod room_members;
 mod rooms;
 mod search;
 mod synapse_admin;
+mod synapse_rooms;
 mod threads;
 mod tidy;
 mod upgrades;

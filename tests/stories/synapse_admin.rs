@@ -42,12 +42,28 @@ async fn everything_is_for_administrators_only() {
         v1("event_reports/1"),
         v1("registration_tokens"),
         v1("registration_tokens/t"),
+        v1("rooms/!r:alpha.example/block"),
+        v1("rooms/!r:alpha.example/messages"),
+        v1("rooms/!r:alpha.example/context/$e"),
+        v1("rooms/!r:alpha.example/timestamp_to_event?ts=1"),
+        v1("room/!r:alpha.example/media"),
+        v1("users/@anna:alpha.example/override_ratelimit"),
+        "/_synapse/admin/v2/rooms/!r:alpha.example/delete_status".to_owned(),
+        "/_synapse/admin/v2/rooms/delete_status/1".to_owned(),
     ];
     for path in &paths {
         anna.get(path).await.refused(403, "M_FORBIDDEN");
         stranger.get(path).await.refused(401, "M_MISSING_TOKEN");
     }
-    for path in ["deactivate/@a:b", "reset_password/@a:b", "join/!r:b", "rooms/!r:b/make_room_admin"] {
+    for path in [
+        "room/!r:b/media/quarantine",
+        "users/@anna:alpha.example/shadow_ban",
+        "users/@anna:alpha.example/override_ratelimit",
+        "deactivate/@a:b",
+        "reset_password/@a:b",
+        "join/!r:b",
+        "rooms/!r:b/make_room_admin",
+    ] {
         anna.post(&v1(path), json!({})).await.refused(403, "M_FORBIDDEN");
         stranger.post(&v1(path), json!({})).await.refused(401, "M_MISSING_TOKEN");
     }
@@ -58,6 +74,14 @@ async fn everything_is_for_administrators_only() {
         anna.put(&path, json!({ "admin": true })).await.refused(403, "M_FORBIDDEN");
     }
     anna.put(&v1("registration_tokens/t"), json!({})).await.refused(403, "M_FORBIDDEN");
+    anna.put(&v1("rooms/!r:b/block"), json!({ "block": true })).await.refused(403, "M_FORBIDDEN");
+    for path in [v1("rooms/!r:b"), "/_synapse/admin/v2/rooms/!r:b".to_owned()] {
+        anna.ask(http::Method::DELETE, &path, Some(json!({}))).await.refused(403, "M_FORBIDDEN");
+        stranger.ask(http::Method::DELETE, &path, Some(json!({}))).await.refused(401, "M_MISSING_TOKEN");
+    }
+    for path in ["users/@anna:alpha.example/shadow_ban", "users/@anna:alpha.example/override_ratelimit"] {
+        anna.delete(&v1(path)).await.refused(403, "M_FORBIDDEN");
+    }
     for path in [v1("registration_tokens/t"), v1("event_reports/1"), user("@anna:alpha.example/devices/D")] {
         anna.delete(&path).await.refused(403, "M_FORBIDDEN");
     }
@@ -294,4 +318,67 @@ async fn reports_are_listed_shown_and_removed() {
     root.get(&one).await.refused(404, "M_NOT_FOUND");
     root.delete(&one).await.refused(404, "M_NOT_FOUND");
     assert_eq!(root.get(&v1("event_reports")).await.ok()["total"], 1);
+}
+
+#[tokio::test]
+async fn what_shadow_banned_people_send_reaches_nobody_and_they_do_not_notice() {
+    let (campus, root, anna) = campus().await;
+    let eve = campus.person("eve").await;
+    let anybody = json!({ "preset": "public_chat", "power_level_content_override": { "invite": 0 } });
+    let room = anna.creates_room_with(anybody).await;
+    let ban = v1(&format!("users/{}/shadow_ban", eve.id));
+    assert_eq!(root.post(&ban, json!({})).await.ok(), json!({}));
+    assert_eq!(root.get(&user(&eve.id)).await.ok()["shadow_banned"], true);
+
+    eve.joins(&room).await;
+    let path = format!("/_matrix/client/v3/rooms/{}/send/m.room.message/same", encoded(&room));
+    let unheard = json!({ "msgtype": "m.text", "body": "can you hear me" });
+    let first = eve.put(&path, unheard.clone()).await.ok();
+    assert!(first["event_id"].as_str().unwrap().starts_with('$'));
+    assert_eq!(eve.put(&path, unheard).await.ok(), first, "a repeated request is answered the same");
+    eve.sends(&room, "m.reaction", json!({})).await;
+    let typing = format!("/_matrix/client/v3/rooms/{}/typing/{}", encoded(&room), eve.id);
+    eve.put(&typing, json!({ "typing": true, "timeout": 30_000 })).await.ok();
+    let invite = format!("/_matrix/client/v3/rooms/{}/invite", encoded(&room));
+    eve.post(&invite, json!({ "user_id": root.id })).await.ok();
+    let name = format!("/_matrix/client/v3/profile/{}/displayname", eve.id);
+    eve.put(&name, json!({ "displayname": "Look at me" })).await.ok();
+    let lair = eve.creates_room_with(json!({ "invite": [anna.id] })).await;
+    // What the room's rules forbid is refused as ever.
+    let topic = format!("/_matrix/client/v3/rooms/{}/state/m.room.topic/", encoded(&room));
+    eve.put(&topic, json!({ "topic": "x" })).await.refused(403, "M_FORBIDDEN");
+
+    anna.does_not_see(&room, "can you hear me").await;
+    let seen = anna.get("/_matrix/client/v3/sync").await.ok();
+    assert_eq!(seen["rooms"]["invite"], json!(null));
+    assert_eq!(seen["rooms"]["join"][&room]["ephemeral"]["events"], json!([]));
+    assert_eq!(root.get("/_matrix/client/v3/sync").await.ok()["rooms"]["invite"], json!(null));
+    let members = anna.get(&format!("/_matrix/client/v3/rooms/{}/joined_members", encoded(&room))).await.ok();
+    assert_eq!(members["joined"][&eve.id]["display_name"], json!(null), "they are in, and look as they did");
+    assert!(eve.get(&format!("/_matrix/client/v3/rooms/{}/joined_members", encoded(&lair))).await.status < 300);
+
+    root.delete(&ban).await.ok();
+    eve.says(&room, "and now").await;
+    anna.sees(&room, "and now").await;
+    eve.leaves(&room).await;
+    let own = v1(&format!("users/{}/shadow_ban", root.id));
+    root.post(&own, json!({})).await.refused(403, "M_FORBIDDEN");
+    root.post(&v1("users/@far:beta.example/shadow_ban"), json!({})).await.refused(400, "M_INVALID_PARAM");
+    root.post(&v1("users/@nobody:alpha.example/shadow_ban"), json!({})).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn rate_limits_of_single_people_are_said_and_shown() {
+    let (_campus, root, anna) = campus().await;
+    let path = v1(&format!("users/{}/override_ratelimit", anna.id));
+    assert_eq!(root.get(&path).await.ok(), json!({}));
+    let set = json!({ "messages_per_second": 5, "burst_count": 50 });
+    assert_eq!(root.post(&path, set.clone()).await.ok(), set);
+    assert_eq!(root.get(&path).await.ok(), set);
+    assert_eq!(root.post(&path, json!({})).await.ok(), json!({ "messages_per_second": 0, "burst_count": 0 }));
+    root.post(&path, json!({ "messages_per_second": -1 })).await.refused(400, "M_INVALID_PARAM");
+    root.post(&path, json!({ "burst_count": "many" })).await.refused(400, "M_BAD_JSON");
+    assert_eq!(root.delete(&path).await.ok(), json!({}));
+    assert_eq!(root.get(&path).await.ok(), json!({}));
+    root.get(&v1("users/@nobody:alpha.example/override_ratelimit")).await.refused(404, "M_NOT_FOUND");
 }

@@ -251,7 +251,7 @@ impl Head {
 
     fn limit_caller(&self, caller: &Caller) -> Result<(), ApiError> {
         match self.route.family {
-            Some(family) if caller.rate_limited => self.web.check_limit(family, Who::User(&caller.session.user_id)),
+            Some(family) if caller.rate_limited => self.web.check_session(family, &caller.session),
             _ => Ok(()),
         }
     }

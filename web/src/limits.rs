@@ -5,10 +5,12 @@
 pub(crate) mod config;
 
 use governor::{Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, state::keyed::DashMapStateStore};
+use lyceum_accounts::RateOverride;
 use lyceum_events::Clock;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use ruma::{ServerName, UserId};
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
     net::IpAddr,
     num::NonZeroU32,
@@ -28,6 +30,8 @@ pub(crate) const BUCKETS_MAX: usize = 100_000;
 const SHARED_BUCKETS: u64 = 4_096;
 /// How many checks pass between two looks at a table's size.
 const CHECKS_BETWEEN_SWEEPS: u32 = 4_096;
+/// Different limits for single people that are kept; with more, their buckets begin anew.
+const OVERRIDES_MAX: usize = 1_000;
 
 /// Whose bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +51,14 @@ pub(crate) struct Limits {
     clock: Arc<dyn Clock>,
     hasher: RandomState,
     tables: RwLock<Arc<Tables>>,
+    /// For people whom administrators gave limits of their own.
+    overrides: Mutex<HashMap<RateOverride, Arc<Table>>>,
 }
 
 impl Limits {
     pub(crate) fn new(config: &RateLimits, clock: Arc<dyn Clock>) -> Self {
         let tables = RwLock::new(Arc::new(Tables::new(config, &clock)));
-        Self { clock, hasher: RandomState::new(), tables }
+        Self { clock, hasher: RandomState::new(), tables, overrides: Mutex::default() }
     }
 
     /// Puts other limits in force. Buckets begin anew where anything changed.
@@ -76,15 +82,39 @@ impl Limits {
             Who::Server(server) => (person, self.bucket(server.as_str())),
             Who::Address(ip) => (address, self.bucket(network(ip))),
         };
-        table.take(bucket).map_err(|wait| {
-            metrics::counter!("lyceum_rate_limited_total", "family" => family.name()).increment(1);
-            ApiError::limit_exceeded(wait)
-        })
+        table.take(bucket).map_err(|wait| refuse(family, wait))
+    }
+
+    /// Takes one from the bucket of somebody signed in: one of their own size, where administrators have given them one. That
+    /// is about sending; whom they have set free of limits is free of all.
+    pub(crate) fn check_user(&self, family: Family, user: &UserId, own: Option<RateOverride>) -> Result<(), ApiError> {
+        match own {
+            Some(own) if own.messages_per_second == 0 => Ok(()),
+            Some(own) if family == Family::Send => {
+                let (table, bucket) = (self.table_of(own), self.bucket(user.as_str()));
+                table.take(bucket).map_err(|wait| refuse(family, wait))
+            }
+            _ => self.check(family, Who::User(user)),
+        }
+    }
+
+    fn table_of(&self, own: RateOverride) -> Arc<Table> {
+        let mut overrides = self.overrides.lock();
+        if overrides.len() >= OVERRIDES_MAX && !overrides.contains_key(&own) {
+            overrides.clear();
+        }
+        let limit = Limit { per_second: own.messages_per_second.into(), burst: own.burst_count };
+        overrides.entry(own).or_insert_with(|| Arc::new(Table::new(limit, &self.clock))).clone()
     }
 
     fn bucket(&self, key: impl Hash) -> u64 {
         self.hasher.hash_one(key)
     }
+}
+
+fn refuse(family: Family, wait: Duration) -> ApiError {
+    metrics::counter!("lyceum_rate_limited_total", "family" => family.name()).increment(1);
+    ApiError::limit_exceeded(wait)
 }
 
 /// One holder of addresses gets one bucket: a whole /64 of IPv6.

@@ -1,6 +1,7 @@
 //! What extractors and layers need of the server: settings, time, and the two who say who is calling.
 
 use http::HeaderValue;
+use lyceum_accounts::Session;
 use lyceum_events::Clock;
 use ruma::UserId;
 use std::{
@@ -56,6 +57,11 @@ impl WebState {
     /// Takes one from a bucket, for what the extractors cannot see: the account somebody tries to sign in to, a room.
     pub fn check_limit(&self, family: Family, who: Who<'_>) -> Result<(), ApiError> {
         self.0.limits.check(family, who)
+    }
+
+    /// Takes one from the bucket of somebody signed in.
+    pub(crate) fn check_session(&self, family: Family, session: &Session) -> Result<(), ApiError> {
+        self.0.limits.check_user(family, &session.user_id, session.rate)
     }
 
     /// Puts other rate limits in force.

@@ -18,6 +18,9 @@ impl Remote {
         reason: Option<&str>,
         is_direct: bool,
     ) -> Result<(), ApiError> {
+        if self.rooms.is_unheard(inviter).await {
+            return Ok(());
+        }
         let invitation = self.rooms.write_invitation(inviter, room, invitee, reason, is_direct).await?;
         let server = invitee.server_name();
         let sent = Invitation {

@@ -1,9 +1,9 @@
 //! Reading what was said: pages of history, one event, and what stands around it.
 
 use axum::extract::State;
-use lyceum_accounts::{Accounts, Privacy};
+use lyceum_accounts::{Accounts, Privacy, Session};
 use lyceum_events::Clock;
-use lyceum_rooms::{Direction, Known, Rooms, TimelineToken};
+use lyceum_rooms::{Direction, Known, Rooms, TimelineToken, Visibility};
 use lyceum_sync::filter::{EventFilter, read_room_filter};
 use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, Ruma};
 use ruma::{
@@ -49,28 +49,86 @@ pub(crate) async fn get_message_events(
     State(clock): State<Arc<dyn Clock>>,
     AuthedRaw { session, path: (room,), query, .. }: AuthedRaw<(OwnedRoomId,), Page>,
 ) -> Answer<get_message_events::v3::Response> {
-    let direction = query.dir.map_or(Direction::Forward, direction);
-    let (from, to) = (place(query.from.as_deref())?, place(query.to.as_deref())?);
-    let (asked, filter) = read_filter(query.filter.as_deref())?;
     let visibility = rooms.look_into(&session.user_id, &room).await?;
     let privacy = accounts.privacy(&session.user_id).await?;
-    let limit = limit(query.limit.unwrap_or_else(|| PAGE_EVENTS.into()), asked.limit);
-    let wanted = |known: &Known| is_wanted(&filter, &privacy, known);
-    let page = remote.history(&visibility, direction, (from, to), limit, wanted).await?;
+    let reading = Reading { rooms: &rooms, clock: &*clock, session: &session };
+    reading.page(&remote, &visibility, &privacy, query).await.map(Ruma)
+}
 
-    let looker = looker(&session, &*clock);
-    let mut answer = get_message_events::v3::Response::new();
-    answer.start = match from {
-        Some(from) => TimelineToken(from).to_string(),
-        None => TimelineToken(rooms.edge(&room, direction).await?).to_string(),
-    };
-    // A page that a filter made shorter says where it ends even at the beginning of the room, as other servers do.
-    let last = page.events.last().and_then(|known| known.order()).filter(|_| !filter.is_open());
-    let last = last.map(|order| if direction == Direction::Backward { order.saturating_sub(1) } else { order });
-    answer.end = page.next.or(last).map(|next| TimelineToken(next).to_string());
-    answer.state = raws(lazy_members(&rooms, looker, &room, (&asked, &page.events)).await?);
-    answer.chunk = raws(rooms.present(&visibility, looker, &page.events).await?);
-    Ok(Ruma(answer))
+/// Somebody who reads in rooms.
+pub(crate) struct Reading<'a> {
+    pub(crate) rooms: &'a Rooms,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) session: &'a Session,
+}
+
+impl Reading<'_> {
+    /// A page of history.
+    pub(crate) async fn page(
+        &self,
+        remote: &Remote,
+        visibility: &Visibility,
+        privacy: &Privacy,
+        query: Page,
+    ) -> Result<get_message_events::v3::Response, ApiError> {
+        let direction = query.dir.map_or(Direction::Forward, direction);
+        let (from, to) = (place(query.from.as_deref())?, place(query.to.as_deref())?);
+        let (asked, filter) = read_filter(query.filter.as_deref())?;
+        let limit = limit(query.limit.unwrap_or_else(|| PAGE_EVENTS.into()), asked.limit);
+        let wanted = |known: &Known| is_wanted(&filter, privacy, known);
+        let page = remote.history(visibility, direction, (from, to), limit, wanted).await?;
+
+        let (room, looker) = (visibility.snapshot().room_id(), looker(self.session, self.clock));
+        let mut answer = get_message_events::v3::Response::new();
+        answer.start = match from {
+            Some(from) => TimelineToken(from).to_string(),
+            None => TimelineToken(self.rooms.edge(room, direction).await?).to_string(),
+        };
+        // A page that a filter made shorter says where it ends even at the beginning of the room, as other servers do.
+        let last = page.events.last().and_then(|known| known.order()).filter(|_| !filter.is_open());
+        let last = last.map(|order| if direction == Direction::Backward { order.saturating_sub(1) } else { order });
+        answer.end = page.next.or(last).map(|next| TimelineToken(next).to_string());
+        answer.state = raws(lazy_members(self.rooms, looker, room, (&asked, &page.events)).await?);
+        answer.chunk = raws(self.rooms.present(visibility, looker, &page.events).await?);
+        Ok(answer)
+    }
+
+    /// An event and what stands around it.
+    pub(crate) async fn around(
+        &self,
+        visibility: &Visibility,
+        around: lyceum_rooms::Around,
+        filter: &RoomEventFilter,
+    ) -> Result<get_context::v3::Response, ApiError> {
+        let (room, looker) = (visibility.snapshot().room_id(), looker(self.session, self.clock));
+        let mut answer = get_context::v3::Response::new();
+        let last = around.after.events.last().unwrap_or(&around.event).clone();
+        let mut shown = around.before.events.clone();
+        shown.push(around.event.clone());
+        shown.extend(around.after.events.iter().cloned());
+        let senders = lazy(filter).then_some(&*shown);
+        let state = self.rooms.state_around(room, &last, senders).await?;
+        answer.start = Some(TimelineToken(around.start).to_string());
+        answer.end = Some(TimelineToken(around.end).to_string());
+        answer.event = raws(self.rooms.present(visibility, looker, &[around.event]).await?).pop();
+        answer.events_before = raws(self.rooms.present(visibility, looker, &around.before.events).await?);
+        answer.events_after = raws(self.rooms.present(visibility, looker, &around.after.events).await?);
+        answer.state = raws(self.rooms.present_state(looker, &state).await?);
+        Ok(answer)
+    }
+}
+
+/// How much around an event, read leniently.
+#[derive(Deserialize)]
+pub(crate) struct Around {
+    limit: Option<UInt>,
+    pub(crate) filter: Option<String>,
+}
+
+impl Around {
+    pub(crate) fn limit(&self) -> usize {
+        limit(self.limit.unwrap_or_else(|| PAGE_EVENTS.into()), None)
+    }
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`.
@@ -99,23 +157,8 @@ pub(crate) async fn get_context(
     let whose = (&*session.user_id, &*body.room_id);
     let (around, visibility) = remote.around(whose, &body.event_id, limit, wanted).await?;
 
-    let looker = looker(&session, &*clock);
-    let mut answer = get_context::v3::Response::new();
-    let last = around.after.events.last().unwrap_or(&around.event).clone();
-    let mut shown = around.before.events.clone();
-    shown.push(around.event.clone());
-    shown.extend(around.after.events.iter().cloned());
-    let state = match lazy(&body.filter) {
-        true => rooms.state_around(&body.room_id, &last, Some(&shown)).await?,
-        false => rooms.state_around(&body.room_id, &last, None).await?,
-    };
-    answer.start = Some(TimelineToken(around.start).to_string());
-    answer.end = Some(TimelineToken(around.end).to_string());
-    answer.event = raws(rooms.present(&visibility, looker, &[around.event]).await?).pop();
-    answer.events_before = raws(rooms.present(&visibility, looker, &around.before.events).await?);
-    answer.events_after = raws(rooms.present(&visibility, looker, &around.after.events).await?);
-    answer.state = raws(rooms.present_state(looker, &state).await?);
-    Ok(Ruma(answer))
+    let reading = Reading { rooms: &rooms, clock: &*clock, session: &session };
+    reading.around(&visibility, around, &body.filter).await.map(Ruma)
 }
 
 pub(crate) fn direction(asked: RumaDirection) -> Direction {
@@ -125,7 +168,7 @@ pub(crate) fn direction(asked: RumaDirection) -> Direction {
     }
 }
 
-fn read_filter(text: Option<&str>) -> Result<(RoomEventFilter, EventFilter), ApiError> {
+pub(crate) fn read_filter(text: Option<&str>) -> Result<(RoomEventFilter, EventFilter), ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Default::default()) };
     read_room_filter(text).map_err(|error| ApiError::invalid_param(format!("The filter cannot be read: {error}")))
 }

@@ -6,7 +6,10 @@ use lyceum_web::{RouteOptions, Routes};
 use crate::{
     Api,
     admin::whois,
-    synapse::{self, devices, media, membership, notices, redactions, reports, rooms, tokens, users, users_list},
+    synapse::{
+        self, deletions, devices, media, membership, notices, reading, redactions, reports, restraints, rooms, tokens,
+        users, users_list,
+    },
 };
 
 const PLAIN: RouteOptions = RouteOptions::new();
@@ -28,6 +31,8 @@ pub fn admin_routes() -> Routes<Api> {
 fn people(routes: Routes<Api>) -> Routes<Api> {
     let user = ["/_synapse/admin/v2/users/{user_id}"];
     let admin = ["/_synapse/admin/v1/users/{user_id}/admin"];
+    let shadow_ban = ["/_synapse/admin/v1/users/{user_id}/shadow_ban"];
+    let rates = ["/_synapse/admin/v1/users/{user_id}/override_ratelimit"];
     routes
         .mount_at(GET, &["/_synapse/admin/v2/users"], PLAIN, users_list::list_v2)
         .mount_at(GET, &["/_synapse/admin/v3/users"], PLAIN, users_list::list_v3)
@@ -40,6 +45,11 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(PUT, &["/_synapse/admin/v1/suspend/{user_id}"], PLAIN, users::suspend)
         .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/joined_rooms"], PLAIN, users::joined_rooms)
         .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/memberships"], PLAIN, users::memberships)
+        .mount_at(POST, &shadow_ban, PLAIN, restraints::shadow_ban)
+        .mount_at(DELETE, &shadow_ban, PLAIN, restraints::lift_shadow_ban)
+        .mount_at(GET, &rates, PLAIN, restraints::rate_override)
+        .mount_at(POST, &rates, PLAIN, restraints::set_rate_override)
+        .mount_at(DELETE, &rates, PLAIN, restraints::remove_rate_override)
         .mount_at(POST, &["/_synapse/admin/v1/user/{user_id}/redact"], PLAIN, redactions::begin)
         .mount_at(GET, &["/_synapse/admin/v1/user/redact_status/{redact_id}"], PLAIN, redactions::status)
         .mount_at(POST, &["/_synapse/admin/v1/send_server_notice"], PLAIN, notices::send)
@@ -62,11 +72,21 @@ fn sessions(routes: Routes<Api>) -> Routes<Api> {
 
 fn places(routes: Routes<Api>) -> Routes<Api> {
     let report = ["/_synapse/admin/v1/event_reports/{report_id}"];
+    let block = ["/_synapse/admin/v1/rooms/{room_id}/block"];
     routes
         .mount_at(GET, &["/_synapse/admin/v1/rooms"], PLAIN, rooms::list)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}"], PLAIN, rooms::get)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/members"], PLAIN, rooms::members)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/state"], PLAIN, rooms::state)
+        .mount_at(DELETE, &["/_synapse/admin/v1/rooms/{room_id}"], PLAIN, deletions::delete)
+        .mount_at(DELETE, &["/_synapse/admin/v2/rooms/{room_id}"], PLAIN, deletions::delete_in_background)
+        .mount_at(GET, &["/_synapse/admin/v2/rooms/{room_id}/delete_status"], PLAIN, deletions::status_of_room)
+        .mount_at(GET, &["/_synapse/admin/v2/rooms/delete_status/{delete_id}"], PLAIN, deletions::status)
+        .mount_at(GET, &block, PLAIN, deletions::block)
+        .mount_at(PUT, &block, PLAIN, deletions::set_block)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/messages"], PLAIN, reading::messages)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/context/{event_id}"], PLAIN, reading::context)
+        .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event"], PLAIN, reading::event_by_time)
         .mount_at(POST, &["/_synapse/admin/v1/join/{room}"], PLAIN, membership::join)
         .mount_at(POST, &["/_synapse/admin/v1/rooms/{room_id}/make_room_admin"], PLAIN, membership::make_room_admin)
         .mount_at(GET, &["/_synapse/admin/v1/event_reports"], PLAIN, reports::list)
@@ -81,6 +101,8 @@ fn files(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(GET, &of_user, PLAIN, media::list)
         .mount_at(DELETE, &of_user, PLAIN, media::delete_of_user)
         .mount_at(POST, &["/_synapse/admin/v1/user/{user_id}/media/quarantine"], PLAIN, media::quarantine_of_user)
+        .mount_at(GET, &["/_synapse/admin/v1/room/{room_id}/media"], PLAIN, media::of_room)
+        .mount_at(POST, &["/_synapse/admin/v1/room/{room_id}/media/quarantine"], PLAIN, media::quarantine_of_room)
         .mount_at(GET, &one, PLAIN, media::get)
         .mount_at(DELETE, &one, PLAIN, media::delete)
         .mount_at(POST, &["/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}"], PLAIN, media::quarantine)

@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
-use lyceum_media::{Kept, Media};
+use lyceum_media::{Kept, Media, MediaError};
+use lyceum_rooms::Rooms;
 use lyceum_web::{ApiError, AuthedRaw, RawJson};
-use ruma::OwnedServerName;
+use ruma::{OwnedMxcUri, OwnedRoomId, OwnedServerName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -66,6 +67,35 @@ pub(crate) async fn quarantine_of_user(
         media.quarantine(media.server(), &one.id, &request.session.user_id).await?;
     }
     RawJson::of(&json!({ "num_quarantined": all.len() }))
+}
+
+/// `GET /_synapse/admin/v1/room/{roomId}/media`
+pub(crate) async fn of_room(State(rooms): State<Rooms>, request: AuthedRaw<(OwnedRoomId,)>) -> Raw {
+    request.session.check_admin()?;
+    let files = rooms.files_in(&request.path.0).await?;
+    let own = |file: &OwnedMxcUri| file.server_name().is_ok_and(|server| server == rooms.server());
+    let (local, remote): (Vec<_>, Vec<_>) = files.into_iter().partition(own);
+    RawJson::of(&json!({ "local": local, "remote": remote }))
+}
+
+/// `POST /_synapse/admin/v1/room/{roomId}/media/quarantine`
+pub(crate) async fn quarantine_of_room(
+    State(rooms): State<Rooms>,
+    State(media): State<Media>,
+    request: AuthedRaw<(OwnedRoomId,)>,
+) -> Raw {
+    request.session.check_admin()?;
+    let mut quarantined = 0;
+    for file in rooms.files_in(&request.path.0).await? {
+        let Ok((server, id)) = file.parts() else { continue };
+        match media.quarantine(server, id, &request.session.user_id).await {
+            Ok(()) => quarantined += 1,
+            // Somebody named a file that is not there, or is gone.
+            Err(MediaError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    RawJson::of(&json!({ "num_quarantined": quarantined }))
 }
 
 /// `GET /_synapse/admin/v1/media/{serverName}/{mediaId}`

@@ -1,4 +1,4 @@
-//! Locking and suspending: how administrators restrict other people's accounts (spec, "Account locking" and "Account
+//! Locking, suspending and shadow-banning: how administrators restrict other people's accounts (spec, "Account locking" and "Account
 //! suspension").
 
 use ruma::UserId;
@@ -38,6 +38,21 @@ impl Accounts {
         }
         self.change_user(user, |account| *restriction.of(account) = on).await?;
         Ok(())
+    }
+
+    /// Lets what somebody sends reach nobody, without their noticing, or no longer.
+    pub async fn shadow_ban(&self, admin: &UserId, user: &UserId, on: bool) -> Result<()> {
+        self.account_to_judge(admin, user).await?;
+        if admin == user {
+            return Err(AccountError::Forbidden("you cannot restrict your own account"));
+        }
+        self.change_user(user, |account| account.shadow_banned = on).await?;
+        Ok(())
+    }
+
+    /// Whether what somebody sends reaches nobody.
+    pub async fn is_shadow_banned(&self, user: &UserId) -> Result<bool> {
+        Ok(self.user(user).await?.is_some_and(|account| account.shadow_banned))
     }
 
     /// An account that this administrator may judge: one of this server, open, and no other administrator's.

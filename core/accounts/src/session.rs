@@ -5,7 +5,7 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use std::sync::Arc;
 
 use crate::{
-    AccountError, Accounts, Proof, Secret, User, UserKind,
+    AccountError, Accounts, Proof, RateOverride, Secret, User, UserKind,
     cached::ReadAt,
     error::Result,
     secret::{SecretHash, hash},
@@ -43,6 +43,8 @@ pub struct Session {
     pub suspended: bool,
     /// Shadow-banned: what it sends reaches nobody.
     pub shadow_banned: bool,
+    /// How often the person may send, where administrators have said so.
+    pub rate: Option<RateOverride>,
     pub(crate) expires_ms: Option<u64>,
 }
 
@@ -81,6 +83,7 @@ impl Session {
             locked: user.locked,
             suspended: user.suspended,
             shadow_banned: user.shadow_banned,
+            rate: None,
             expires_ms,
         }
     }
@@ -163,8 +166,9 @@ impl Accounts {
         if token.replaces.is_some() {
             self.revoke_replaced(hash, &token).await?;
         }
+        let rate = self.rate_override(&user_id).await?;
         let session = Session::new(user_id, token.device.map(OwnedDeviceId::from), &user, token.expires_ms);
-        let session = Arc::new(session);
+        let session = Arc::new(Session { rate, ..session });
         self.sessions().insert(*hash, ReadAt { at, value: session.clone() });
         Ok(session)
     }

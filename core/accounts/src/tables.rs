@@ -3,12 +3,18 @@
 use lyceum_storage::Table;
 use serde::{Deserialize, Serialize};
 
-use crate::{registration_tokens::RegistrationToken, users::User};
+use crate::{RateOverride, registration_tokens::RegistrationToken, users::User};
 
 /// Accounts.
 pub(crate) const USERS: Table<String, User> = Table::new(
     "a.users",
     "one row per local account by user id; written by registration and administration; never removed",
+);
+
+/// How often single people may send.
+pub(crate) const RATE_OVERRIDES: Table<String, RateOverride> = Table::new(
+    "a.rates",
+    "by user id; written by administrators, read when a session comes into memory; at most one row for each account",
 );
 
 /// A signed-in client.

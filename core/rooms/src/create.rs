@@ -179,7 +179,9 @@ impl Rooms {
             let (kind, state_key) = (draft.kind.clone(), draft.state_key.clone());
             writing.append(by, draft).await.map_err(|error| first_state_error(error, &kind, state_key.as_deref()))?;
         }
-        let (local, remote): (Vec<_>, Vec<_>) = new.invite.iter().cloned().partition(|user| self.is_local(user));
+        // Nobody hears of a room that a shadow-banned person makes.
+        let asked_in: &[OwnedUserId] = if self.is_unheard(creator).await { &[] } else { &new.invite };
+        let (local, remote): (Vec<_>, Vec<_>) = asked_in.iter().cloned().partition(|user| self.is_local(user));
         for invitee in local.iter().collect::<HashSet<_>>() {
             if !self.0.people.takes_invite(invitee, creator).await {
                 return Err(RoomError::InviteBlocked);

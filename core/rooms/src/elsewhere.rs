@@ -38,6 +38,7 @@ impl Rooms {
         if !self.0.people.takes_invite(&invitee, event.sender()).await {
             return Err(RoomError::InviteBlocked);
         }
+        self.check_open(event.room()).await?;
         let signed = sign(event.object(), &rules, &self.0.key).map_err(bad)?;
         match self.snapshot(event.room()).await {
             Ok(snapshot) if snapshot.is_local() => {

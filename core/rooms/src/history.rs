@@ -85,22 +85,39 @@ impl Rooms {
         limit: usize,
         wanted: impl Fn(&Known) -> bool,
     ) -> Result<(Around, Visibility)> {
-        let (event, visibility) = self.event_for(user, room, id).await?;
-        let order = event.order().ok_or_else(|| RoomError::UnknownEvent(id.to_owned()))?;
+        let (_, visibility) = self.event_for(user, room, id).await?;
+        let around = self.around_seen(&visibility, id, limit, wanted).await?;
+        Ok((around, visibility))
+    }
+
+    /// The same for whose view is known already.
+    pub async fn around_seen(
+        &self,
+        visibility: &Visibility,
+        id: &EventId,
+        limit: usize,
+        wanted: impl Fn(&Known) -> bool,
+    ) -> Result<Around> {
+        let unknown = || RoomError::UnknownEvent(id.to_owned());
+        let event = self.known(id).await?.ok_or_else(unknown)?;
+        if !visibility.may_see(&event).await? {
+            return Err(unknown());
+        }
+        let order = event.order().ok_or_else(unknown)?;
         let half = limit / 2;
         let nothing = || Page { events: Vec::new(), next: None };
         let before = match half {
             0 => nothing(),
-            _ => self.history(&visibility, Direction::Backward, (Some(order - 1), None), half, &wanted).await?,
+            _ => self.history(visibility, Direction::Backward, (Some(order - 1), None), half, &wanted).await?,
         };
         let after = match limit - half {
             0 => nothing(),
-            rest => self.history(&visibility, Direction::Forward, (Some(order), None), rest, &wanted).await?,
+            rest => self.history(visibility, Direction::Forward, (Some(order), None), rest, &wanted).await?,
         };
         let edge = |page: &Page| page.events.last().and_then(|known| known.order());
         let start = edge(&before).unwrap_or(order).saturating_sub(1);
         let end = edge(&after).unwrap_or(order);
-        Ok((Around { event, before, after, start, end }, visibility))
+        Ok(Around { event, before, after, start, end })
     }
 
     /// The membership events of those who sent these events, as they were then: for clients that load members lazily.

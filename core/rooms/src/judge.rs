@@ -111,6 +111,7 @@ impl Verdict {
 impl Rooms {
     /// Asks the campus rules.
     pub(crate) async fn judge(&self, who: &UserId, act: &Act<'_>) -> Result<()> {
+        self.check_not_blocked(who, act).await?;
         self.0.judge.judge(who, act).await.into_result()
     }
 

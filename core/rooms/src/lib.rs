@@ -9,8 +9,9 @@
 //! * `room`, `rooms`: rooms in memory, the handle.
 //! * `write`, `record`, `redact`: one batch for everything an act implies.
 //! * `delayed`: what is to be sent later.
-//! * `held`: posts that wait for somebody to look at them.
+//! * `held`: posts that wait for somebody to look at them; `unheard`: what shadow-banned people send.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
+//! * `blocked`, `redirect`, `purge`: keeping people out of a room, and taking it away.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`, `unread`: how far people have read, and how much they have not.
 //!
@@ -44,6 +45,7 @@ mod write;
 mod accept;
 mod aliases;
 mod arrange;
+mod blocked;
 mod borrow;
 mod create;
 mod create_levels;
@@ -55,8 +57,11 @@ mod import;
 mod lend;
 mod membership_acts;
 mod oversight;
+mod purge;
+mod redirect;
 mod reports;
 mod send;
+mod unheard;
 mod upgrade;
 
 mod acquaintance;
@@ -64,6 +69,7 @@ mod bundle;
 mod by_time;
 mod check;
 mod directory;
+mod files_in;
 mod hierarchy;
 mod history;
 mod members;

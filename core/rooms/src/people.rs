@@ -32,6 +32,9 @@ pub trait People: Send + Sync + 'static {
 
     /// Whether a person of this server lets somebody ask them into rooms.
     async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool;
+
+    /// Whether what a person of this server sends is to reach nobody.
+    async fn is_shadow_banned(&self, user: &UserId) -> bool;
 }
 
 #[async_trait::async_trait]
@@ -44,6 +47,11 @@ impl People for Accounts {
 
     async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool {
         self.privacy(invitee).await.is_ok_and(|privacy| privacy.invite_from(inviter) != InviteVerdict::Block)
+    }
+
+    async fn is_shadow_banned(&self, user: &UserId) -> bool {
+        // If that cannot be read the store fails, and then the act does.
+        Self::is_shadow_banned(self, user).await.unwrap_or_default()
     }
 }
 
@@ -59,5 +67,9 @@ impl People for Nameless {
 
     async fn takes_invite(&self, _: &UserId, _: &UserId) -> bool {
         true
+    }
+
+    async fn is_shadow_banned(&self, _: &UserId) -> bool {
+        false
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct Shared {
     typing: Typing,
     receipts: Receipts,
     pub(crate) threads: Threads,
-    states: Cache<(OwnedRoomId, u64), Arc<crate::RoomState>>,
+    pub(crate) states: Cache<(OwnedRoomId, u64), Arc<crate::RoomState>>,
     rooms: Mutex<HashMap<OwnedRoomId, (Arc<Room>, u64)>>,
     uses: AtomicU64,
     /// When the last room was made: no two are made in one millisecond, since some rooms' ids are made of the first event.

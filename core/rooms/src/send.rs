@@ -42,6 +42,9 @@ impl Rooms {
             Err(RoomError::Held(rule)) => return writing.hold(sender, draft.clone(), (rule, transaction)).await,
             judged => judged?,
         }
+        if writing.is_unheard(sender, draft).await {
+            return writing.leave_unheard(sender, draft.clone(), transaction).await;
+        }
         let event = writing.append(sender, draft.clone()).await?;
         if let Some(key) = transaction {
             writing.remember(key, event.id());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Membership,
+    blocked::StoredBlock,
     delayed::StoredDelayed,
     groups::StoredGroup,
     held::Held,
@@ -163,6 +164,19 @@ pub(crate) const HELD: Table<String, Held> = Table::new(
     "r.held",
     "posts that wait, signed as they were sent; gone when they are let go or refused; a bounded number, and of one person \
      too",
+);
+
+/// By room, known here or not.
+pub(crate) const BLOCKED: Table<String, StoredBlock> = Table::new(
+    "r.blocked",
+    "the rooms nobody of this server may come into; written by administrators, read when somebody would; one row for each",
+);
+
+/// Rooms that are being forgotten.
+pub(crate) const PURGING: Table<String, ()> = Table::new(
+    "r.purging",
+    "the rooms of which not everything is forgotten yet; written in the batch that takes the room out of sight, gone with its \
+     last row; nobody comes in meanwhile",
 );
 
 /// Redactions that came before what they redact.

@@ -1,6 +1,6 @@
 //! The handle, and following the stream: what changes in rooms changes in the index.
 
-use lyceum_rooms::{Direction, Known, Relation, Rooms};
+use lyceum_rooms::{Direction, Known, Relation, RoomError, Rooms};
 use lyceum_storage::{Commit, Position, Store, Subject, Tail};
 use ruma::{OwnedRoomId, RoomId, events::TimelineEventType};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -303,7 +303,12 @@ impl Inner {
     }
 
     pub(crate) async fn may_index(&self, room: &RoomId) -> Result<bool> {
-        Ok(self.rooms.snapshot(room).await?.facts().encryption.is_none())
+        match self.rooms.snapshot(room).await {
+            Ok(snapshot) => Ok(snapshot.facts().encryption.is_none()),
+            // It was taken away.
+            Err(RoomError::UnknownRoom(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until the index holds what was committed before.

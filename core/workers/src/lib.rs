@@ -1,7 +1,8 @@
-//! What needs several lower crates: followers that keep rosters and rooms in step and make cases of reports, and notices of the
-//! server to its people.
+//! What needs several lower crates: followers that keep rosters and rooms in step and make cases of reports, notices of the
+//! server to its people, and what administrators have done in the background.
 
 pub mod campus;
+pub mod deletions;
 pub mod moderation;
 pub mod notices;
 pub mod redactions;

@@ -2,7 +2,7 @@
 
 use lyceum_storage::Table;
 
-use crate::redactions::JobRow;
+use crate::{deletions::Deletion, redactions::JobRow};
 
 use crate::moderation::{Case, Notice};
 
@@ -48,4 +48,11 @@ pub(crate) const REDACTIONS: Table<u64, JobRow> = Table::new(
     "w.redactions",
     "whose events administrators want redacted and how far that is; written by their requests and by what does it, read by \
      both; the oldest that are done go where there would be too many",
+);
+
+/// By id, which is the position it was taken on at.
+pub(crate) const DELETIONS: Table<u64, Deletion> = Table::new(
+    "w.deletions",
+    "which rooms administrators want taken away and how far that is; written by their requests and by what does it, read by \
+     both; what ended a day ago goes when the next one comes",
 );

@@ -12,7 +12,7 @@ use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
 use lyceum_workers::notices::NoticeError;
-use lyceum_workers::redactions::RedactionError;
+use lyceum_workers::{deletions::DeletionError, redactions::RedactionError};
 use ruma::{
     IdParseError,
     api::error::{DeserializationError, FromHttpRequestError, IntoHttpError},
@@ -218,6 +218,18 @@ impl From<NoticeError> for ApiError {
             NoticeError::Accounts(error) => error.into(),
             NoticeError::Rooms(error) => error.into(),
             NoticeError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeletionError> for ApiError {
+    fn from(error: DeletionError) -> Self {
+        match error {
+            DeletionError::Busy => Self::unavailable(error.to_string()),
+            DeletionError::UnderWay | DeletionError::NotLocal(_) => Self::invalid_param(error.to_string()),
+            DeletionError::Rooms(error) => error.into(),
+            DeletionError::Storage(error) => error.into(),
+            DeletionError::Commit(error) => error.into(),
         }
     }
 }

@@ -50,6 +50,11 @@ impl Rooms {
             return Ok(same);
         }
         writing.ask_judge(sender, &draft).await?;
+        if writing.is_unheard(sender, &draft).await {
+            let unheard = writing.leave_unheard(sender, draft, None).await?;
+            self.end_delayed((user, id), row, DelayedOutcome::Sent(unheard.clone()), was_asked_for).await?;
+            return Ok(unheard);
+        }
         let event = writing.append(sender, draft).await?;
         let ended = row.clone().ended(self.now_ms(), DelayedOutcome::Sent(event.id().clone()), was_asked_for);
         self.replace_delayed(writing.batch(), (user, id), row, &ended);

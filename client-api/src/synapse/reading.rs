@@ -1,0 +1,78 @@
+//! What administrators read in rooms they are not in. Each look is noted in the audit chain before it happens.
+
+use axum::extract::State;
+use lyceum_accounts::Privacy;
+use lyceum_events::Clock;
+use lyceum_institution::Institution;
+use lyceum_rooms::{Direction, Rooms};
+use lyceum_web::{Answer, ApiError, AuthedRaw, RawJson, Ruma, Session};
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, UInt,
+    api::client::{context::get_context, message::get_message_events},
+};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+use super::audit;
+use crate::{
+    answers::Raw,
+    remote::Remote,
+    rooms::messages::{self, Page, Reading},
+};
+
+/// Who reads: an administrator, whose look at this room is noted.
+async fn reader(institution: &Institution, session: &Session, room: &RoomId) -> Result<(), ApiError> {
+    session.check_admin()?;
+    audit(institution, session, "room.read", room.as_str()).await
+}
+
+/// `GET /_synapse/admin/v1/rooms/{roomId}/messages`
+pub(crate) async fn messages(
+    State(institution): State<Institution>,
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    State(clock): State<Arc<dyn Clock>>,
+    AuthedRaw { session, path: (room,), query, .. }: AuthedRaw<(OwnedRoomId,), Page>,
+) -> Answer<get_message_events::v3::Response> {
+    reader(&institution, &session, &room).await?;
+    let visibility = rooms.oversight(&session.user_id, &room).await?;
+    let reading = Reading { rooms: &rooms, clock: &*clock, session: &session };
+    reading.page(&remote, &visibility, &Privacy::default(), query).await.map(Ruma)
+}
+
+/// `GET /_synapse/admin/v1/rooms/{roomId}/context/{eventId}`
+pub(crate) async fn context(
+    State(institution): State<Institution>,
+    State(rooms): State<Rooms>,
+    State(clock): State<Arc<dyn Clock>>,
+    AuthedRaw { session, path: (room, event), query, .. }: AuthedRaw<(OwnedRoomId, OwnedEventId), messages::Around>,
+) -> Answer<get_context::v3::Response> {
+    reader(&institution, &session, &room).await?;
+    let visibility = rooms.oversight(&session.user_id, &room).await?;
+    let (asked, filter) = messages::read_filter(query.filter.as_deref())?;
+    let wanted = |known: &lyceum_rooms::Known| messages::is_wanted(&filter, &Privacy::default(), known);
+    let around = rooms.around_seen(&visibility, &event, query.limit(), wanted).await?;
+    let reading = Reading { rooms: &rooms, clock: &*clock, session: &session };
+    reading.around(&visibility, around, &asked).await.map(Ruma)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Moment {
+    ts: UInt,
+    dir: Option<ruma::api::Direction>,
+}
+
+/// `GET /_synapse/admin/v1/rooms/{roomId}/timestamp_to_event`
+pub(crate) async fn event_by_time(
+    State(institution): State<Institution>,
+    State(rooms): State<Rooms>,
+    State(remote): State<Remote>,
+    AuthedRaw { session, path: (room,), query, .. }: AuthedRaw<(OwnedRoomId,), Moment>,
+) -> Raw {
+    reader(&institution, &session, &room).await?;
+    let visibility = rooms.oversight(&session.user_id, &room).await?;
+    let direction = query.dir.map_or(Direction::Forward, messages::direction);
+    let known = remote.event_by_time(&visibility, MilliSecondsSinceUnixEpoch(query.ts), direction).await?;
+    RawJson::of(&json!({ "event_id": known.id(), "origin_server_ts": known.event().ts() }))
+}
