@@ -42,7 +42,7 @@ impl Connection {
         Self { address, sender: None }
     }
 
-    /// Sends one request and reads its whole answer; connects first when there is no open connection.
+    /// Sends one request with a body of JSON, if any, and reads its whole answer.
     pub async fn call(
         &mut self,
         method: Method,
@@ -50,14 +50,29 @@ impl Connection {
         token: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
+        let body = match body {
+            Some(value) => Some(("application/json", Bytes::from(serde_json::to_vec(value)?))),
+            None => None,
+        };
+        self.send(method, path, token, body).await
+    }
+
+    /// Sends one request and reads its whole answer; connects first when there is no open connection.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<(&str, Bytes)>,
+    ) -> Result<Answer, Failure> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.address.to_string());
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let content = match body {
-            Some(value) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Bytes::from(serde_json::to_vec(value)?)
+            Some((kind, bytes)) => {
+                request = request.header(header::CONTENT_TYPE, kind);
+                bytes
             }
             None => Bytes::new(),
         };

@@ -5,9 +5,11 @@ mod history;
 mod joins;
 mod keys;
 mod mix;
+mod search;
 mod send;
 mod size;
 mod sync;
+mod thumbnails;
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +21,12 @@ use crate::options::Options;
 use crate::people::{Person, crowd, gather};
 use crate::server::Server;
 
-pub const NAMES: [&str; 13] =
-    ["start", "rest", "send", "one", "fanout", "initial", "empty", "history", "joins", "big", "mix", "keys", "million"];
+pub const NAMES: [&str; 15] = [
+    "start", "rest", "send", "one", "fanout", "initial", "empty", "history", "joins", "big", "mix", "keys", "million",
+    "search", "thumbnails",
+];
+/// Those that take many minutes: only when they are named.
+pub const LONG: [&str; 2] = ["million", "search"];
 
 pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mut Report) -> Result<(), Failure> {
     match name {
@@ -37,6 +43,8 @@ pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mu
         "mix" => mix::campus(server, options, report).await,
         "keys" => keys::claims_and_messages(server, options, report).await,
         "million" => size::million(server, options, report).await,
+        "search" => search::words(server, options, report).await,
+        "thumbnails" => thumbnails::while_talking(server, report).await,
         _ => Err(format!("there is no measure {name}").into()),
     }
 }

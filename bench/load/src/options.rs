@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use crate::Failure;
-use crate::measures::NAMES;
+use crate::measures::{LONG, NAMES};
 
 const USAGE: &str = "\
 lyceum-load [MEASURE...] (--bin LYCEUM | --url http://HOST:PORT --as-token TOKEN [--pid N] [--data DIR])
             [--seconds N] [--members N] [--events N] [--rounds N] [--seed N] [--json FILE]
 
 Each measure has a fresh server when --bin is given. --seconds bounds each timed part (5), --members is the size of the big
-room (1000), --events that of the `million` (1000000), --rounds and --seed belong to `crash` (20, 1). Without measures: all but `crash` and `million`.";
+room (1000), --events that of `million` and `search` (1000000), --rounds and --seed belong to `crash` (20, 1). Without measures: all but `crash`,
+`million` and `search`.";
 
 /// What was asked for.
 pub struct Options {
@@ -71,7 +72,7 @@ impl Options {
             return Err(USAGE.into());
         }
         if options.measures.is_empty() {
-            options.measures = NAMES.iter().filter(|name| **name != "million").map(|name| (*name).to_owned()).collect();
+            options.measures = NAMES.iter().filter(|name| !LONG.contains(name)).map(|name| (*name).to_owned()).collect();
         }
         Ok(options)
     }

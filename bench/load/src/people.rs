@@ -73,6 +73,18 @@ impl Person {
             .map_err(|why| format!("{path}: {why}").into())
     }
 
+    /// Sends bytes of some type.
+    pub async fn send_bytes(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        bytes: bytes::Bytes,
+    ) -> Result<Value, Failure> {
+        let answer = self.connection.send(method, path, &self.token, Some((kind, bytes))).await?;
+        answer.json().map_err(|why| format!("{path}: {why}").into())
+    }
+
     /// An answer whose bytes are of interest and not their meaning.
     pub async fn bytes(&mut self, path: &str) -> Result<bytes::Bytes, Failure> {
         let answer = self.connection.call(Method::GET, path, &self.token, None).await?;
