@@ -1,7 +1,9 @@
-//! A backup is a directory: the store at one moment in one file, and the signing key. It can be made while the server runs.
+//! A backup is a directory: the store at one moment in one file, the signing key, and the files that people uploaded. It can be
+//! made while the server runs. The store is saved first: whatever it names is among the files then, unless somebody deleted it
+//! meanwhile; what came later is removed when the restored server starts.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::{Context, bail};
 use lyceum_storage::{StorageConfig, check_backup, restore};
@@ -12,6 +14,8 @@ use crate::{files, signing_key};
 
 /// The store's file in a backup.
 const STORE: &str = "store.lyceum";
+/// The files that people uploaded, in a backup as in the data directory. Thumbnails are made again.
+const FILES: &str = "media/files";
 
 impl Operator {
     /// Makes a backup in a directory that is not there yet. It appears under its name only when it is whole.
@@ -26,8 +30,8 @@ impl Operator {
         files::private_directory(partial)
             .map_err(|error| anyhow::anyhow!("{} cannot be made: {}", partial.display(), in_words(&error)))?;
         let made = self.fill(partial).await;
-        let rows = match made {
-            Ok(rows) => rows,
+        let Held { rows, files } = match made {
+            Ok(held) => held,
             Err(error) => {
                 // Half a backup is of no use; that it was not made is what has to be said.
                 let _ = fs::remove_dir_all(partial);
@@ -36,22 +40,82 @@ impl Operator {
         };
         fs::rename(partial, directory).with_context(|| format!("{shown} cannot be made"))?;
         report.say(format!(
-            "{shown}: the store ({rows} rows) and the signing key. Keep it as safe as the server itself."
+            "{shown}: the store ({rows} rows), the signing key and {files} uploaded files. Keep it as safe as the server itself."
         ));
         Ok(())
     }
 
-    async fn fill(&self, directory: &Path) -> anyhow::Result<u64> {
+    async fn fill(&self, directory: &Path) -> anyhow::Result<Held> {
         let done = self.store.backup(&directory.join(STORE)).await?;
         let key = signing_key::path(&self.data_dir);
         let text = fs::read(&key).with_context(|| format!("{} cannot be read", key.display()))?;
         files::write_new(&signing_key::path(directory), &text)?;
-        Ok(done.rows)
+        let files = copy_files(&self.data_dir, directory, link_or_copy).await?;
+        Ok(Held { rows: done.rows, files })
     }
 }
 
+/// What a backup holds.
+pub(crate) struct Held {
+    /// Rows of the store.
+    pub(crate) rows: u64,
+    /// Uploaded files.
+    pub(crate) files: u64,
+}
+
+/// Takes the uploaded files from one directory to another, where none of them need be or all. Answers how many there are.
+async fn copy_files(from: &Path, to: &Path, take: fn(&Path, &Path) -> io::Result<()>) -> anyhow::Result<u64> {
+    let (from, to) = (from.join(FILES), to.join(FILES));
+    let copied = tokio::task::spawn_blocking(move || copy_all(&from, &to, take)).await?;
+    copied.map_err(|error| anyhow::anyhow!("the uploaded files cannot be copied: {}", in_words(&error)))
+}
+
+fn copy_all(from: &Path, to: &Path, take: fn(&Path, &Path) -> io::Result<()>) -> io::Result<u64> {
+    let mut count = 0;
+    if !from.exists() {
+        return Ok(count);
+    }
+    for shelf in fs::read_dir(from)? {
+        let shelf = shelf?;
+        let place = to.join(shelf.file_name());
+        files::private_directory(&place)?;
+        for file in fs::read_dir(shelf.path())? {
+            let file = file?;
+            match take(&file.path(), &place.join(file.file_name())) {
+                // Deleted just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => {
+                    done?;
+                    count += 1;
+                }
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Files are named by what is in them and never change: on the same disk another name for one is a copy of it.
+fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+        Err(_) => copy(from, to),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A copy under its name only when it is whole and durable. The same file may be there already.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let partial = to.with_extension("partial");
+    fs::copy(from, &partial)?;
+    fs::File::open(&partial)?.sync_all()?;
+    fs::rename(&partial, to)
+}
+
 /// Restores a backup into an empty data directory (and an empty database, with PostgreSQL).
-pub(crate) async fn restore_from(directory: &Path, storage: &StorageConfig, data_dir: &Path) -> anyhow::Result<u64> {
+pub(crate) async fn restore_from(directory: &Path, storage: &StorageConfig, data_dir: &Path) -> anyhow::Result<Held> {
     let (store, key) = (directory.join(STORE), signing_key::path(directory));
     let text =
         fs::read(&key).with_context(|| format!("{} is no backup: its key cannot be read", directory.display()))?;
@@ -69,5 +133,6 @@ pub(crate) async fn restore_from(directory: &Path, storage: &StorageConfig, data
         }
         _ => {}
     }
-    Ok(done.rows)
+    let files = copy_files(directory, data_dir, copy).await?;
+    Ok(Held { rows: done.rows, files })
 }

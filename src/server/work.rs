@@ -38,6 +38,7 @@ pub(super) struct Work {
 impl Server {
     /// Starts the followers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
+        self.client.media.remove_unfinished().await.context("removing what uploads left that broke off")?;
         let source = RoomsSource::new(&self.rooms, &self.accounts);
         let sender = match self.federates {
             true => Some(Sender::start(&self.peers, &self.store, source).await.context("sending to other servers")?),
@@ -147,10 +148,20 @@ impl Server {
     }
 }
 
+/// Removes files that nothing stands for: the server may have ended at any moment.
+async fn tidy(media: &Media) {
+    match media.tidy().await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "files were removed that nothing stands for"),
+        Err(error) => tracing::warn!(%error, "it could not be looked for files that nothing stands for"),
+    }
+}
+
 /// Lets end what ends by itself.
 async fn upkeep(accounts: Accounts, rooms: Rooms, media: Media) {
     let mut looks = tokio::time::interval(PRESENCE_PAUSE);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tidy(&media).await;
     for look in 0_u32.. {
         looks.tick().await;
         rooms.typing().sweep();

@@ -172,8 +172,12 @@ fn a_backup_made_while_it_runs_brings_everything_back() {
     let mut program = Program::start();
     let place = program.directory.path();
     output(place, &["user", "create", "ada", "--generate"]);
+    let shelf = place.join("data/media/files/ab");
+    std::fs::create_dir_all(&shelf).expect("a directory can be made");
+    std::fs::write(shelf.join("cdef"), "uploaded").expect("a file can be written");
     let made = output(place, &["backup", "saved"]);
     assert!(made.status.success(), "{made:?}");
+    assert!(String::from_utf8_lossy(&made.stdout).contains("1 uploaded files"), "{made:?}");
     let again = output(place, &["backup", "saved"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"), "{again:?}");
     let over = output(place, &["restore", "saved"]);
@@ -188,6 +192,7 @@ fn a_backup_made_while_it_runs_brings_everything_back() {
     std::fs::rename(place.join("data"), place.join("lost")).expect("the data can be moved away");
     let back = output(place, &["restore", "saved"]);
     assert!(back.status.success(), "{back:?}");
+    assert_eq!(std::fs::read(shelf.join("cdef")).expect("the file is back"), b"uploaded");
     let listed = output(place, &["user", "list"]);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "@ada:campus.example");
     assert_eq!(std::fs::read(place.join("data/signing.key")).expect("the key is back"), key);

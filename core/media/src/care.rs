@@ -129,13 +129,38 @@ impl Media {
         Ok(batch)
     }
 
-    /// Removes a file that nothing stands for any more. Nobody is about to say that something does.
-    async fn remove_unused(&self, hash: &[u8]) -> Result<(), MediaError> {
+    /// Removes a file that nothing stands for any more. Nobody is about to say that something does. Answers whether it was so.
+    async fn remove_unused(&self, hash: &[u8]) -> Result<bool, MediaError> {
+        if self.is_used(hash).await? {
+            return Ok(false);
+        }
         let _alone = self.0.files.alone().await;
-        if self.0.store.scan(&USES, USES.prefix((hash,)).limit(1)).await?.is_empty() {
+        let unused = !self.is_used(hash).await?;
+        if unused {
             self.0.files.remove(hash).await?;
         }
-        Ok(())
+        Ok(unused)
+    }
+
+    async fn is_used(&self, hash: &[u8]) -> Result<bool, MediaError> {
+        Ok(!self.0.store.scan(&USES, USES.prefix((hash,)).limit(1)).await?.is_empty())
+    }
+
+    /// Removes files that nothing stands for: what was left where the server ended between keeping a file and writing that down,
+    /// or between forgetting one and removing it. Answers how many there were.
+    pub async fn tidy(&self) -> Result<usize, MediaError> {
+        let mut removed = 0;
+        for shelf in self.0.files.shelves().await? {
+            for hash in self.0.files.hashes_on(&shelf).await? {
+                removed += usize::from(self.remove_unused(&hash).await?);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes what uploads left that broke off when the server ended. To be done before there are new ones.
+    pub async fn remove_unfinished(&self) -> Result<usize, MediaError> {
+        Ok(self.0.files.remove_unfinished().await?)
     }
 
     /// Removes this server's own media that came before a time and are larger than so many bytes. Answers which.

@@ -73,6 +73,30 @@ impl Files {
         there(fs::remove_dir_all(self.under("thumbnails", hash)).await)
     }
 
+    /// Removes what uploads left that broke off when the process ended. Nothing may be uploaded yet.
+    pub(crate) async fn remove_unfinished(&self) -> io::Result<usize> {
+        let directory = self.directory.join("incoming");
+        let mut removed = 0;
+        for path in listed(&directory).await? {
+            fs::remove_file(path).await?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// The beginnings that names of files have here: as many as there are directories of them, 256 at most.
+    pub(crate) async fn shelves(&self) -> io::Result<Vec<PathBuf>> {
+        listed(&self.directory.join("files")).await
+    }
+
+    /// The hashes of the files on one of these.
+    pub(crate) async fn hashes_on(&self, shelf: &Path) -> io::Result<Vec<Vec<u8>>> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let first = name(shelf);
+        let files = listed(shelf).await?;
+        Ok(files.iter().filter_map(|file| from_hex(&(first.clone() + &name(file)))).collect())
+    }
+
     /// Where the file with this hash is.
     pub(crate) fn place(&self, hash: &[u8]) -> PathBuf {
         self.under("files", hash)
@@ -105,6 +129,26 @@ impl Files {
         let (first, rest) = name.split_at(2.min(name.len()));
         self.directory.join(kind).join(first).join(rest)
     }
+}
+
+/// What is in a directory, which need not be there.
+async fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = match fs::read_dir(directory).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut paths = Vec::new();
+    while let Some(entry) = entries.next_entry().await? {
+        paths.push(entry.path());
+    }
+    Ok(paths)
+}
+
+/// A hash by its name; none if that is no name of a file of ours.
+fn from_hex(name: &str) -> Option<Vec<u8>> {
+    let is_ours = name.len() == 2 * Sha256::output_size() && name.is_ascii();
+    let byte = |at: usize| u8::from_str_radix(name.get(at..at + 2)?, 16).ok();
+    is_ours.then(|| (0..name.len()).step_by(2).map(byte).collect()).flatten()
 }
 
 /// Renames a file to its place and makes both directories durable.

@@ -132,3 +132,30 @@ async fn only_administrators_take_care_of_media() {
     }
     assert_eq!(ada.get(&download(&own)).await.bytes, b"mine");
 }
+
+#[tokio::test]
+async fn files_that_nothing_stands_for_are_gone_after_the_next_start() {
+    let mut campus = Campus::of(["alpha.example"]).await;
+    let ada = campus.person("ada").await;
+    let kept = uploads(&ada, "text/plain", "", b"Analytical Engine").await;
+    let media = campus.data_of("alpha.example").join("media");
+    // As if the server had been killed after a file got its name and before that was written down, and within an upload.
+    let shelf = media.join("files/ab");
+    std::fs::create_dir_all(&shelf).expect("a directory can be made");
+    let (orphan, unfinished) = (shelf.join("cd".repeat(31)), media.join("incoming/0123"));
+    let strange = shelf.join("notes.txt");
+    for path in [&orphan, &unfinished, &strange] {
+        std::fs::write(path, "left behind").expect("a file can be written");
+    }
+    campus.crashes("alpha.example").await;
+    assert!(!unfinished.exists(), "removed before there are new uploads");
+    let gone = async {
+        while orphan.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the file should be removed");
+    assert!(strange.exists(), "what is none of ours stays");
+    let ada = ada.at(campus.host("alpha.example"));
+    assert_eq!(ada.get(&download(&kept)).await.bytes, b"Analytical Engine");
+}

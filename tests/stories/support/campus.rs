@@ -112,6 +112,11 @@ impl Campus {
         self.clock.now().get().into()
     }
 
+    /// Where the server of this name keeps its files.
+    pub(crate) fn data_of(&self, name: &str) -> &std::path::Path {
+        self.hosts[name].data.path()
+    }
+
     /// The server of this name.
     pub(crate) fn host(&self, name: &str) -> &Host {
         &self.hosts[name]
