@@ -196,6 +196,7 @@ impl Config {
             registration: self.registration.mode,
             shared_secret: self.registration.shared_secret.clone(),
             guests: self.registration.guests,
+            terms: self.registration.terms.clone(),
             sign_in: self.sign_in.clone(),
         }
     }

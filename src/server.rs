@@ -169,6 +169,7 @@ impl Server {
         })
         .await?;
 
+        rooms.ask_policy_servers_by(Arc::new(peers.clone()));
         let campus_rooms = institution.is_enabled().then(|| {
             CampusRooms::new(CampusRoomsParts {
                 store: store.clone(),

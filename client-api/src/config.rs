@@ -32,6 +32,9 @@ pub struct WellKnownConfig {
     pub server: Option<Arc<str>>,
     /// Whom to ask for help.
     pub support: Option<Arc<SupportConfig>>,
+    /// The public key, in unpadded base64, of a policy server that runs under this server's name. Without it nothing is told
+    /// of one (404).
+    pub policy_server_key: Option<Arc<str>>,
 }
 
 /// Whom to ask for help. At least one of the three.

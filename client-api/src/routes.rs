@@ -17,7 +17,7 @@ use crate::{
     discovery::{
         auth_metadata::get_authorization_server_metadata,
         versions::get_supported_versions,
-        well_known::{discover_homeserver, discover_homeserver_for_servers, discover_support},
+        well_known::{discover_homeserver, discover_homeserver_for_servers, discover_policy_server, discover_support},
     },
 };
 
@@ -34,5 +34,6 @@ fn discovery(routes: Routes<Api>) -> Routes<Api> {
         .mount(get_authorization_server_metadata)
         .mount(discover_homeserver)
         .mount(discover_homeserver_for_servers)
+        .mount(discover_policy_server)
         .mount(discover_support)
 }

@@ -17,6 +17,7 @@ mod media;
 mod membership;
 mod openid;
 mod pdus;
+mod policy;
 mod query;
 mod routes;
 mod transactions;

@@ -8,13 +8,13 @@ use ruma::api::federation::{
     transactions::send_transaction_message,
 };
 
-use crate::{Api, directory, discovery, graph, invite, keys, media, membership, openid, query, transactions};
+use crate::{Api, directory, discovery, graph, invite, keys, media, membership, openid, policy, query, transactions};
 
 const PLAIN: RouteOptions = RouteOptions::new();
 
 /// The routes of the server-server door.
 pub fn routes() -> Routes<Api> {
-    [identity, transactions, memberships, pieces, directories, people, files]
+    [identity, transactions, policies, memberships, pieces, directories, people, files]
         .into_iter()
         .fold(Routes::new(), |routes, add| add(routes))
 }
@@ -31,6 +31,10 @@ fn identity(routes: Routes<Api>) -> Routes<Api> {
 
 fn transactions(routes: Routes<Api>) -> Routes<Api> {
     routes.mount_as::<send_transaction_message::v1::Request, _, _>(PLAIN, transactions::send_transaction_message)
+}
+
+fn policies(routes: Routes<Api>) -> Routes<Api> {
+    routes.mount_at(&Method::POST, &["/_matrix/policy/v1/sign"], PLAIN, policy::sign)
 }
 
 fn memberships(routes: Routes<Api>) -> Routes<Api> {

@@ -38,6 +38,7 @@ pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     listeners(config, &mut found);
     well_known(config, &mut found);
     calls(config, &mut found);
+    terms(config, &mut found);
     if let Err(wrong) = lyceum_institution::Settings::of(&config.institution) {
         let place = |(path, text): (String, String)| Finding::new(&format!("institution.{path}"), text);
         found.extend(wrong.into_iter().map(place));
@@ -110,10 +111,47 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
 }
 
 fn well_known(config: &Config, found: &mut Vec<Finding>) {
+    if let Some(key) = &config.well_known.policy_server_key
+        && !lyceum_events::is_public_key(key)
+    {
+        let text = "not an ed25519 public key; it has 32 bytes in base64, which are 43 letters";
+        found.push(Finding::new("well_known.policy_server_key", text));
+    }
     let Some(address) = &config.well_known.server else { return };
     if ruma::ServerName::parse(&**address).is_err() {
         let text = format!("{address:?} is not a host and port; write for example \"matrix.campus.example:443\"");
         found.push(Finding::new("well_known.server", text));
+    }
+}
+
+fn terms(config: &Config, found: &mut Vec<Finding>) {
+    for (id, document) in &config.registration.terms {
+        let place = |field: &str| format!("registration.terms.{id}.{field}");
+        if document.version.trim().is_empty() {
+            let text = "a document needs a version, for example \"1.0\" or \"2026-09\", so that it is known who agreed to which";
+            found.push(Finding::new(&place("version"), text));
+        }
+        if document.languages.is_empty() {
+            let text = "a document needs a text in one language at least, for example \
+                        { en = { name = \"Terms of service\", url = \"https://campus.example/terms\" } }";
+            found.push(Finding::new(&place("languages"), text));
+        }
+        for (language, text) in &document.languages {
+            if language == "version" || language.is_empty() {
+                let text = format!("{language:?} is not a language; write for example \"en\" or \"pt-BR\"");
+                found.push(Finding::new(&place("languages"), text));
+            }
+            if !matches!(text.url.scheme(), "https" | "http") {
+                let wrong = "not an address that a browser opens; it begins with https://";
+                found.push(Finding::new(&place(&format!("languages.{language}.url")), wrong));
+            }
+            if text.name.trim().is_empty() {
+                found.push(Finding::new(
+                    &place(&format!("languages.{language}.name")),
+                    "people are shown this: write a name",
+                ));
+            }
+        }
     }
 }
 

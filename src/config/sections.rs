@@ -98,6 +98,8 @@ pub struct Registration {
     pub shared_secret: Option<String>,
     /// Whether guests may come in without an account.
     pub guests: bool,
+    /// The documents that whoever makes an account agrees to, by ids of your choice.
+    pub terms: lyceum_accounts::Terms,
 }
 
 /// `[rooms]`

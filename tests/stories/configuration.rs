@@ -43,6 +43,17 @@ fn a_wrong_value_says_what_would_be_right() {
     tells("[well_known]\nserver = \"https://x\"", &["well_known.server", "matrix.campus.example:443"]);
     tells("[well_known]\nclient_base_url = \"x\"", &["well_known.client_base_url", "https://matrix.campus.example"]);
     tells("[registration]\nshared_secret = \"\"", &["registration.shared_secret", "leave the line out"]);
+    tells("[well_known]\npolicy_server_key = \"abc\"", &["well_known.policy_server_key", "32 bytes"]);
+    let terms = |text: &str| format!("[registration.terms]\nrules = {text}");
+    let nothing = terms("{ version = \"1\", languages = {} }");
+    tells(&nothing, &["registration.terms.rules.languages", "one language at least"]);
+    let en = |version: &str, url: &str| {
+        terms(&format!("{{ version = {version:?}, languages = {{ en = {{ name = \"Rules\", url = {url:?} }} }} }}"))
+    };
+    tells(&en("", "https://campus.example"), &["registration.terms.rules.version", "who agreed to which"]);
+    let address = "registration.terms.rules.languages.en.url";
+    tells(&en("1", "ftp://campus.example"), &[address, "begins with https://"]);
+    tells(&en("1", "rules"), &[address]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod answering;
 mod hostile;
 mod joining;
 mod people;
+mod policy;
 mod receiving;
 mod simulation;
 mod telling;

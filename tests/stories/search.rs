@@ -224,3 +224,20 @@ async fn past_the_last_page_there_is_an_empty_one() {
     assert_eq!(none["search_categories"]["room_events"]["results"], json!([]));
     assert_eq!(anna.post(SEARCH, json!({ "search_categories": {} })).await.ok(), json!({ "search_categories": {} }));
 }
+
+#[tokio::test]
+async fn what_was_said_before_this_server_came_is_found_once_it_was_fetched() {
+    let campus = Campus::with(["alpha.example", "beta.example"], ON).await;
+    let (ann, ben) = (campus.person_at("alpha.example", "ann").await, campus.person_at("beta.example", "ben").await);
+    let room = ann.creates_public_room().await;
+    for n in 0..30 {
+        ann.says(&room, &format!("astrolabe number {n}")).await;
+    }
+    ben.post(&format!("/_matrix/client/v3/join/{}?server_name=alpha.example", encoded(&room)), json!({})).await.ok();
+    assert!(finds(&ben, "astrolabe").await.is_empty(), "nobody has read so far back");
+    let back = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit=100", encoded(&room));
+    ben.get(&back).await.ok();
+    let found = ask(&ben, json!({ "search_term": "astrolabe" })).await;
+    assert_eq!(found["count"], 30);
+    assert_eq!(finds(&ben, "astrolabe 7").await, ["astrolabe number 7"]);
+}

@@ -7,7 +7,7 @@ use ruma::{
     OwnedServerName, ServerName,
     api::{
         client::discovery::{
-            discover_homeserver,
+            discover_homeserver, discover_policy_server,
             discover_support::{self, Contact, ContactRole},
         },
         federation::discovery::discover_homeserver as discover_homeserver_for_servers,
@@ -65,6 +65,15 @@ pub(crate) async fn discover_support(
     Ok(Ruma(response))
 }
 
+/// `GET /.well-known/matrix/policy_server`
+pub(crate) async fn discover_policy_server(
+    State(well_known): State<WellKnownConfig>,
+    _: Public<discover_policy_server::Request>,
+) -> Raw {
+    let key = well_known.policy_server_key.ok_or_else(|| ApiError::not_found("No policy server is configured"))?;
+    RawJson::of(&json!({ "public_keys": { "ed25519": key } }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +84,7 @@ mod tests {
             client_base_url: Some("https://matrix.campus.example/".parse().expect("a URL")),
             server: Some("matrix.campus.example:443".into()),
             support: Some(SupportConfig { email: Some("dos@campus.example".into()), ..Default::default() }.into()),
+            policy_server_key: Some("6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s".into()),
         }
     }
 
@@ -101,6 +111,10 @@ mod tests {
         let asked = Public { body: discover_homeserver_for_servers::Request::new() };
         let Ruma(server) = discover_homeserver_for_servers(State(configured()), asked).await.expect("configured");
         assert_eq!(server.server, "matrix.campus.example:443");
+        let asked = Public { body: discover_policy_server::Request::new() };
+        let policy = discover_policy_server(State(configured()), asked).await.expect("configured");
+        let policy: serde_json::Value = serde_json::from_slice(&policy.0).expect("JSON");
+        assert_eq!(policy["public_keys"]["ed25519"], "6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s");
         let asked = Public { body: discover_support::Request::new() };
         let Ruma(support) = discover_support(State(configured()), asked).await.expect("configured");
         assert_eq!(support.contacts[0].email_address.as_deref(), Some("dos@campus.example"));

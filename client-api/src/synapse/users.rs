@@ -120,6 +120,15 @@ async fn show(accounts: &Accounts, rooms: &Rooms, user: &UserId, wish: &Wish) ->
 async fn told(accounts: &Accounts, id: &UserId) -> Result<Value, ApiError> {
     let user: User = accounts.user(id).await?.ok_or_else(|| ApiError::not_found("User not found"))?;
     let profile = accounts.member_profile(id).await?;
+    let consent = accounts.consent(id).await?;
+    let agreed = consent.as_ref().map(|consent| {
+        consent
+            .versions
+            .iter()
+            .map(|(document, version)| format!("{document} {version}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
     let service = match &user.kind {
         UserKind::Bridged(service) => Some(service.as_str()),
         UserKind::Person | UserKind::Guest => None,
@@ -142,8 +151,8 @@ async fn told(accounts: &Accounts, id: &UserId) -> Result<Value, ApiError> {
         "last_seen_ts": last_seen(accounts, id).await?,
         "appservice_id": service,
         "consent_server_notice_sent": null,
-        "consent_version": null,
-        "consent_ts": null,
+        "consent_version": agreed,
+        "consent_ts": consent.map(|consent| consent.at_ms),
         "user_type": user.user_type,
     }))
 }

@@ -71,6 +71,8 @@ pub struct Config {
     pub guests: bool,
     /// How people sign in.
     pub sign_in: SignInConfig,
+    /// What whoever makes an account agrees to.
+    pub terms: crate::Terms,
 }
 
 impl Config {

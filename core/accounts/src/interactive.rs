@@ -13,10 +13,11 @@ use ruma::{
     },
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::{
-    AccountError, Accounts, Identifier, UserKind, error::Result, registration_tokens::TokenState, short_lived::Kind,
-    tables::ShortLivedRow,
+    AccountError, Accounts, Identifier, Terms, UserKind, error::Result, registration_tokens::TokenState,
+    short_lived::Kind, tables::ShortLivedRow, terms,
 };
 
 /// How long a session lives.
@@ -31,6 +32,8 @@ pub enum Stage {
     Dummy,
     /// A registration token.
     RegistrationToken,
+    /// Agreeing to documents.
+    Terms,
 }
 
 impl Stage {
@@ -39,6 +42,7 @@ impl Stage {
             Self::Password => AuthType::Password,
             Self::Dummy => AuthType::Dummy,
             Self::RegistrationToken => AuthType::RegistrationToken,
+            Self::Terms => AuthType::Terms,
         }
     }
 
@@ -49,6 +53,7 @@ impl Stage {
             "m.login.registration_token" | "org.matrix.msc3231.login.registration_token" => {
                 Some(Self::RegistrationToken)
             }
+            "m.login.terms" => Some(Self::Terms),
             _ => None,
         }
     }
@@ -79,6 +84,9 @@ struct Progress {
     user: Option<OwnedUserId>,
     completed: Vec<Stage>,
     registration_token: Option<String>,
+    /// Which versions of which documents were agreed to.
+    #[serde(default)]
+    agreed: BTreeMap<String, String>,
 }
 
 /// That interactive authentication was completed. The act's batch uses it up.
@@ -87,12 +95,14 @@ pub struct Proof {
     session: Option<(String, ShortLivedRow)>,
     /// The registration token that was shown.
     pub(crate) registration_token: Option<String>,
+    /// The versions of documents that were agreed to.
+    pub(crate) agreed: BTreeMap<String, String>,
 }
 
 impl Proof {
     /// For whom no authentication is asked: application services, and acts the specification frees.
     pub fn not_needed() -> Self {
-        Self { session: None, registration_token: None }
+        Self { session: None, registration_token: None, agreed: BTreeMap::new() }
     }
 }
 
@@ -155,9 +165,10 @@ impl Accounts {
         }
         let complete = flows.iter().any(|flow| flow.iter().all(|stage| progress.completed.contains(stage)));
         if complete && refused.is_none() {
-            return Ok(Proof { session: Some((session, row)), registration_token: progress.registration_token });
+            let Progress { registration_token, agreed, .. } = progress;
+            return Ok(Proof { session: Some((session, row)), registration_token, agreed });
         }
-        Err(challenge(flows, &progress, session, refused))
+        Err(challenge((flows, self.terms()), &progress, session, refused))
     }
 
     /// The session that `auth` names if it is one for this act, otherwise a new one.
@@ -181,6 +192,7 @@ impl Accounts {
             user: user.map(ToOwned::to_owned),
             completed: vec![],
             registration_token: None,
+            agreed: BTreeMap::new(),
         };
         let session = self.entropy().secret().reveal();
         let content = serde_json::to_string(&progress).map_err(|error| AccountError::BadJson(error.to_string()))?;
@@ -204,6 +216,10 @@ impl Accounts {
         };
         let refused = match stage {
             Stage::Dummy => None,
+            Stage::Terms => {
+                progress.agreed = terms::versions(self.terms());
+                None
+            }
             Stage::Password => self.try_password(progress, auth).await?,
             Stage::RegistrationToken => self.try_registration_token(progress, auth).await?,
         };
@@ -266,17 +282,21 @@ impl Accounts {
 }
 
 fn challenge(
-    flows: &[Vec<Stage>],
+    (flows, documents): (&[Vec<Stage>], &Terms),
     progress: &Progress,
     session: String,
     refused: Option<(ErrorKind, &'static str)>,
 ) -> AccountError {
+    let mut params = serde_json::Map::new();
+    if flows.iter().flatten().any(|stage| *stage == Stage::Terms) {
+        params.insert(AuthType::Terms.to_string(), serde_json::json!(terms::params(documents)));
+    }
     let flows = flows.iter().map(|flow| AuthFlow::new(flow.iter().map(|stage| stage.auth_type()).collect())).collect();
     let mut info = UiaaInfo::new(flows);
     info.completed = progress.completed.iter().map(|stage| stage.auth_type()).collect();
     info.session = Some(session);
     // Some clients read `params` without looking whether it is there.
-    info.params = serde_json::value::to_raw_value(&serde_json::Map::new()).ok();
+    info.params = serde_json::value::to_raw_value(&params).ok();
     info.auth_error = refused.map(|(kind, why)| Box::new(StandardErrorBody::new(kind, why.to_owned())));
     AccountError::Interactive(Box::new(info))
 }

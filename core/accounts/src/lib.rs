@@ -42,6 +42,7 @@ mod short_lived;
 mod sign_in;
 mod tables;
 mod tags;
+mod terms;
 #[cfg(test)]
 mod testing;
 mod to_device;
@@ -74,5 +75,6 @@ pub use secret::{Entropy, Secret};
 pub use session::{Refreshed, Session, SessionKind, SignedIn};
 pub use shared_secret::SharedSecretRequest;
 pub use sign_in::{DeviceChoice, Identifier};
+pub use terms::{Consent, Document, Terms, Text};
 pub use to_device::{ToDevice, ToDeviceMessages, ToDeviceSender};
 pub use users::{User, UserKind};

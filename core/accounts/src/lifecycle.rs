@@ -56,16 +56,26 @@ impl Accounts {
             self.count_registration(&mut batch, token).await?;
         }
         self.use_proof(&mut batch, &proof);
+        self.note_consent(&mut batch, &user, proof.agreed);
         self.add_account(user, account, choice, batch).await
     }
 
     /// The ways in which the configuration lets people in.
     pub(crate) fn registration_flows(&self) -> Result<Vec<Vec<Stage>>> {
-        match self.config().registration {
-            RegistrationMode::Open => Ok(vec![vec![Stage::Dummy]]),
-            RegistrationMode::Token => Ok(vec![vec![Stage::RegistrationToken]]),
-            RegistrationMode::Closed => Err(AccountError::Forbidden("registration is closed on this server")),
+        let mut flow = match self.config().registration {
+            RegistrationMode::Open => Vec::new(),
+            RegistrationMode::Token => vec![Stage::RegistrationToken],
+            RegistrationMode::Closed => {
+                return Err(AccountError::Forbidden("registration is closed on this server"));
+            }
+        };
+        if !self.terms().is_empty() {
+            flow.push(Stage::Terms);
         }
+        if flow.is_empty() {
+            flow.push(Stage::Dummy);
+        }
+        Ok(vec![flow])
     }
 
     /// Whether a password may be chosen, before anything is confirmed.

@@ -8,9 +8,10 @@ use lyceum_storage::Batch;
 use ruma::{
     RoomId, UserId,
     push::{
-        Action, AnyPushRuleRef, FlattenedJson, HighlightTweakValue, InsertPushRuleError, NewConditionalPushRule,
-        NewPushRule, NewSimplePushRule, PatternedPushRuleInit, PushCondition, PushConditionRoomCtx,
-        RemovePushRuleError, RuleKind, Ruleset, SoundTweakValue, Tweak,
+        Action, AnyPushRuleRef, ConditionalPushRule, EventMatchConditionData, FlattenedJson, HighlightTweakValue,
+        InsertPushRuleError, NewConditionalPushRule, NewPushRule, NewSimplePushRule, PatternedPushRuleInit,
+        PushCondition, PushConditionRoomCtx, RemovePushRuleError, RuleKind, Ruleset, ScalarJsonValue, SoundTweakValue,
+        Tweak,
     },
 };
 use serde_json::{Map, Value, json};
@@ -26,6 +27,9 @@ const RULES_BYTES_MAX: usize = 256 * 1024;
 
 /// The longest rule id.
 const RULE_ID_BYTES_MAX: usize = 255;
+
+/// How the names of the rules about polls begin.
+const POLLS: &str = ".org.matrix.msc3930.rule.";
 
 /// The kinds, in the order in which they are looked at.
 const KINDS: [&str; 5] = ["override", "content", "room", "sender", "underride"];
@@ -237,7 +241,22 @@ fn default_rules(user: &UserId) -> Ruleset {
         pattern: user.localpart().to_owned(),
     };
     rules.content.insert(named.into());
+    rules.override_ = rules.override_.into_iter().map(by_pattern).collect();
+    rules.underride = rules.underride.into_iter().map(by_pattern).collect();
     rules
+}
+
+/// The rules about polls ask for the event's type by a pattern, as MSC3930 writes them and clients look for them, not by the
+/// condition that the specification got after it. Both mean the same of a type.
+fn by_pattern(mut rule: ConditionalPushRule) -> ConditionalPushRule {
+    for condition in rule.conditions.iter_mut().filter(|_| rule.rule_id.starts_with(POLLS)) {
+        if let PushCondition::EventPropertyIs(is) = condition
+            && let ScalarJsonValue::String(kind) = &is.value
+        {
+            *condition = PushCondition::EventMatch(EventMatchConditionData::new(is.key.clone(), kind.clone()));
+        }
+    }
+    rule
 }
 
 #[cfg(test)]

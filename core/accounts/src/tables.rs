@@ -3,12 +3,18 @@
 use lyceum_storage::Table;
 use serde::{Deserialize, Serialize};
 
-use crate::{RateOverride, registration_tokens::RegistrationToken, users::User};
+use crate::{Consent, RateOverride, registration_tokens::RegistrationToken, users::User};
 
 /// Accounts.
 pub(crate) const USERS: Table<String, User> = Table::new(
     "a.users",
     "one row per local account by user id; written by registration and administration; never removed",
+);
+
+/// What people agreed to.
+pub(crate) const CONSENTS: Table<String, Consent> = Table::new(
+    "a.consents",
+    "by user id: the documents and versions somebody agreed to; written with the account; at most one row for each account",
 );
 
 /// How often single people may send.

@@ -36,4 +36,6 @@ pub use key::ServerKey;
 pub use received::{Received, Verified, parse_all, parse_pdu, verify_all};
 pub use redact::redacted;
 pub use resolve::{Fork, ResolveError, StateMap, missing_from_auth_chains, resolve, resolve_states};
-pub use verify::{PublicKey, PublicKeys, SignatureError, required_servers, signed_with, verify_json};
+pub use verify::{
+    PublicKey, PublicKeys, SignatureError, is_public_key, is_signed_with, required_servers, signed_with, verify_json,
+};

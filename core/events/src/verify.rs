@@ -8,7 +8,7 @@ use ruma::{
 };
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{EventError, key::from_base64};
+use crate::{Event, EventError, key::from_base64, redacted};
 
 /// Why signatures do not vouch for something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,12 @@ impl PublicKeys {
     }
 }
 
+/// Whether a text in base64 is an ed25519 public key.
+pub fn is_public_key(text: &str) -> bool {
+    let bytes: Option<[u8; 32]> = from_base64(text).and_then(|bytes| bytes.try_into().ok());
+    bytes.is_some_and(|bytes| VerifyingKey::from_bytes(&bytes).is_ok())
+}
+
 /// The names of the keys with which a server signed an object.
 pub fn signed_with<'a>(
     object: &'a CanonicalJsonObject,
@@ -131,6 +137,15 @@ pub fn verify_json(
 ) -> Result<(), SignatureError> {
     let text = to_canonical_json_string_for_signing(object).map_err(EventError::malformed)?;
     verify_text(&text, object, server, keys, Some(at))
+}
+
+/// Whether a server signed an event with one key, which is known. Whatever else signed it does not matter here.
+pub fn is_signed_with(event: &Event, rules: &RoomVersionRules, (server, id): (&ServerName, &str), key: &str) -> bool {
+    let mut keys = PublicKeys::default();
+    let text = redacted(event, rules)
+        .and_then(|left| to_canonical_json_string_for_signing(&left.object()).map_err(EventError::malformed));
+    keys.add(server, id, key, MilliSecondsSinceUnixEpoch(ruma::UInt::MAX))
+        && text.is_ok_and(|text| verify_text(&text, &event.object(), server, &keys, None).is_ok())
 }
 
 /// Checks that a server signed a text, with the signatures that stand in `object`. One that holds is enough: anybody can

@@ -29,6 +29,8 @@ pub struct Call {
     pub(crate) answer_bytes_max: usize,
     pub(crate) persistence: Persistence,
     pub(crate) is_signed: bool,
+    /// Whether it may go to this server's own name, behind which something else answers it.
+    pub(crate) even_to_myself: bool,
 }
 
 impl Call {
@@ -57,6 +59,7 @@ impl Call {
             answer_bytes_max: ANSWER_BYTES_MAX,
             persistence: Persistence::Gated,
             is_signed: true,
+            even_to_myself: false,
         }
     }
 
@@ -90,6 +93,13 @@ impl Call {
     #[must_use]
     pub fn always(mut self) -> Self {
         self.persistence = Persistence::Always;
+        self
+    }
+
+    /// Asks even this server's own name: something else may answer this endpoint there.
+    #[must_use]
+    pub fn even_to_myself(mut self) -> Self {
+        self.even_to_myself = true;
         self
     }
 

@@ -7,6 +7,7 @@ mod media;
 mod membership;
 mod multipart;
 mod people;
+mod policy;
 
 pub use directory::{Alias, HierarchyPart, RoomFilter};
 pub use graph::{Nearest, StateIds, WholeState};

@@ -52,6 +52,7 @@ impl Rooms {
     }
 
     async fn accept_with(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
+        let event = &self.recommended_or_not(event).await?;
         for tries in 1.. {
             match self.try_accept(event, state).await {
                 Err(RoomError::Busy) if tries < WRITE_TRIES => {}
@@ -119,6 +120,7 @@ impl Writing {
         };
         let judged = self.judge_received(event, &auth, (&before.state, &now)).await?;
         let judged = self.ask_judge_of_received(event, judged).await?;
+        let judged = self.ask_policy_of_received(event, judged);
         if here.is_some() {
             self.leave_outliers(event.id());
         }

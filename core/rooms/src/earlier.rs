@@ -2,9 +2,9 @@
 //! is judged like events that come in, and placed before the first event here: orders count down.
 
 use lyceum_events::{Event, auth_types_of, authorize_by_state};
-use lyceum_storage::Writes;
+use lyceum_storage::{Subject, Writes};
 use ruma::{
-    OwnedEventId, RoomId,
+    OwnedEventId, OwnedRoomId, RoomId,
     events::{StateEventType, TimelineEventType},
 };
 use std::{
@@ -249,6 +249,8 @@ impl Writing {
         let placed: Vec<_> = judged.into_iter().rev().zip(orders).map(|(one, order)| one.at(order)).collect();
         let Some(last) = placed.last().and_then(|known| known.order()) else { return Ok(()) };
         self.stored_mut().first_order = last;
+        let fetched = Fetched { room: self.room.id.clone(), first: last, last: first.saturating_sub(1) };
+        self.batch().touch(fetched.subject());
         let placed: Arc<[Arc<Known>]> = placed.into_iter().map(Arc::new).collect();
         for (root, order) in self.threads_not_noted(&placed).await? {
             let room = self.room.id.clone();
@@ -286,6 +288,34 @@ impl Writing {
         let keys = threads.keys().map(|root| (self.room.id.as_str(), root.as_str())).collect::<Vec<_>>();
         let noted = self.rooms.store().get_many(&THREADS, keys).await?;
         Ok(threads.into_iter().zip(noted).filter(|(_, noted)| noted.is_none()).map(|(thread, _)| thread).collect())
+    }
+}
+
+/// History that was fetched, as its commit tells of it: where it stands in the room's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The room.
+    pub room: OwnedRoomId,
+    /// The order of the earliest event.
+    pub first: i64,
+    /// The order of the latest event.
+    pub last: i64,
+}
+
+/// How the name of such a subject begins.
+const FETCHED: &str = "earlier ";
+
+impl Fetched {
+    fn subject(&self) -> Subject {
+        Subject::other(format!("{FETCHED}{} {} {}", self.first, self.last, self.room))
+    }
+
+    /// What a commit says by one of its subjects, if it is about fetched history.
+    pub fn of(subject: &Subject) -> Option<Self> {
+        let Subject::Other(name) = subject else { return None };
+        let mut parts = name.strip_prefix(FETCHED)?.splitn(3, ' ');
+        let (first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { room: OwnedRoomId::try_from(parts.next()?).ok()?, first, last })
     }
 }
 

@@ -29,6 +29,9 @@ pub enum RoomError {
     /// A moderator has to let it go first.
     #[error("this waits for a moderator (rule: {0})")]
     Held(String),
+    /// The room's policy server does not recommend it.
+    #[error(transparent)]
+    NotRecommended(crate::NotRecommended),
     /// What was asked for is not well-formed.
     #[error("{0}")]
     Bad(String),

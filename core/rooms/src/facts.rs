@@ -19,6 +19,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+use crate::policy_server::{self, PolicyServer};
+
 /// What a room's state says about it.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -44,6 +46,8 @@ pub struct Facts {
     pub guest_can_join: bool,
     /// Which servers may take part.
     pub server_acl: Option<RoomServerAclEventContent>,
+    /// The policy server it names.
+    pub policy_server: Option<PolicyServer>,
     /// The algorithm messages are encrypted with.
     pub encryption: Option<String>,
     /// Its name.
@@ -126,6 +130,7 @@ impl Facts {
                 .map_or(HistoryVisibility::Shared, |content| content.history_visibility),
             guest_can_join: text(StateEventType::RoomGuestAccess, "guest_access").as_deref() == Some("can_join"),
             server_acl: read(kept, &StateEventType::RoomServerAcl),
+            policy_server: read::<policy_server::Content>(kept, &StateEventType::RoomPolicy).map(Into::into),
             encryption: text(StateEventType::RoomEncryption, "algorithm"),
             name: text(StateEventType::RoomName, "name"),
             topic: text(StateEventType::RoomTopic, "topic"),

@@ -119,6 +119,7 @@ impl Rooms {
         let mut writing = self.write(&parse_room(&held.room_id)?).await?;
         let rules = writing.rules();
         let event = Event::from_stored(id.to_owned(), held.json.clone(), &rules).map_err(bad)?;
+        let event = writing.rooms.recommended(writing.snapshot(), event).await?;
         match writing.receive(&event, None).await? {
             Acceptance::Accepted => {}
             _ => {

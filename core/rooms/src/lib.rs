@@ -9,6 +9,7 @@
 //! * `room`, `rooms`: rooms in memory, the handle.
 //! * `write`, `record`, `redact`: one batch for everything an act implies.
 //! * `delayed`: what is to be sent later.
+//! * `policy_server`: asking those whom rooms let judge events.
 //! * `held`: posts that wait for somebody to look at them; `unheard`: what shadow-banned people send.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
 //! * `blocked`, `redirect`, `purge`: keeping people out of a room, and taking it away.
@@ -57,6 +58,7 @@ mod import;
 mod lend;
 mod membership_acts;
 mod oversight;
+mod policy_server;
 mod purge;
 mod redirect;
 mod reports;
@@ -96,7 +98,7 @@ pub use client_form::{Looker, Unsigned, stripped_form};
 pub use create::{Created, InitialState, NewRoom, Preset};
 pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery, listing};
-pub use earlier::GivenStates;
+pub use earlier::{Fetched, GivenStates};
 pub use error::{Result, RoomError};
 pub use facts::{CampusMarks, Facts};
 pub use held::{HELD_SUBJECT, Held};
@@ -111,6 +113,7 @@ pub use membership::Membership;
 pub use membership_acts::{Joining, Outcome};
 pub use oversight::Overseen;
 pub use people::{MemberProfile, Nameless, People};
+pub use policy_server::{NotRecommended, PolicyServer, PolicyServers};
 pub use reading::MAIN_THREAD;
 pub use relating::{RECURSION_MAX, Relating};
 pub use relation::Relation;

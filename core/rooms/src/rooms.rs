@@ -12,13 +12,13 @@ use ruma::{
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use crate::{
-    DelayLimits, Judge, Known, People, Result, RoomError, Snapshot,
+    DelayLimits, Judge, Known, People, PolicyServers, Result, RoomError, Snapshot,
     bundle::{THREADS_IN_MEMORY_MAX, Threads},
     groups::{self, Chain},
     members::Memberships,
@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) people: Arc<dyn People>,
+    pub(crate) policy_servers: OnceLock<Arc<dyn PolicyServers>>,
     pub(crate) chance: Mutex<StdRng>,
     pub(crate) config: RoomsConfig,
     pub(crate) known: Cache<OwnedEventId, Arc<Known>>,
@@ -124,6 +125,7 @@ impl Rooms {
             clock,
             judge,
             people,
+            policy_servers: OnceLock::new(),
             config,
         }))
     }

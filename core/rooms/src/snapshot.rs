@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{Change, Member, Membership, RoomState, facts::Facts};
 
 /// The state events (with an empty state key) that a snapshot keeps at hand.
-pub(crate) const KEPT: [StateEventType; 12] = [
+pub(crate) const KEPT: [StateEventType; 13] = [
     StateEventType::RoomCreate,
     StateEventType::RoomPowerLevels,
     StateEventType::RoomJoinRules,
@@ -30,6 +30,7 @@ pub(crate) const KEPT: [StateEventType; 12] = [
     StateEventType::RoomAvatar,
     StateEventType::RoomCanonicalAlias,
     StateEventType::RoomTombstone,
+    StateEventType::RoomPolicy,
 ];
 
 /// A room at one moment.

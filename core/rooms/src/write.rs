@@ -248,6 +248,7 @@ impl Writing {
         let auth = self.auth_events(&draft, sender.user).await?;
         let event = self.compose(sender, draft, &auth)?;
         self.authorize(&event, &auth)?;
+        let event = self.rooms.recommended(self.snapshot(), event).await?;
         self.record(event.clone()).await?;
         Ok(event)
     }

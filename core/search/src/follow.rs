@@ -1,6 +1,6 @@
 //! The handle, and following the stream: what changes in rooms changes in the index.
 
-use lyceum_rooms::{Direction, Known, Relation, RoomError, Rooms};
+use lyceum_rooms::{Direction, Fetched, Known, Relation, RoomError, Rooms};
 use lyceum_storage::{Commit, Position, Store, Subject, Tail};
 use ruma::{OwnedRoomId, RoomId, events::TimelineEventType};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -206,6 +206,10 @@ impl Inner {
             for (room, range) in rooms_of(&page.commits) {
                 self.gather(&room, range, seen, &mut changes).await?;
             }
+            let subjects = page.commits.iter().flat_map(|commit| commit.subjects.iter());
+            for Fetched { room, first, last } in subjects.filter_map(Fetched::of) {
+                self.gather_between(&room, (first, last), seen, &mut changes).await?;
+            }
             if page.through == at {
                 break;
             }
@@ -225,13 +229,24 @@ impl Inner {
         let (Ok(first), Ok(last)) = (i64::try_from(first.0), i64::try_from(last.0)) else {
             return Ok(());
         };
+        self.gather_between(room, (first, last), seen, changes).await
+    }
+
+    /// What the events at these places of a room's timeline change.
+    async fn gather_between(
+        &self,
+        room: &RoomId,
+        (first, last): (i64, i64),
+        seen: Seen,
+        changes: &mut Vec<Change>,
+    ) -> Result<()> {
         if !self.may_index(room).await? {
             if !changes.is_empty() || self.index.may_hold(room.as_str())? {
                 changes.push(Change::RemoveRoom(room.to_string()));
             }
             return Ok(());
         }
-        let mut from = Some(first - 1);
+        let mut from = Some(first.saturating_sub(1));
         while let Some(at) = from {
             let page = self.rooms.page(room, Direction::Forward, at, Some(last), PAGE_EVENTS).await?;
             for known in &page.events {

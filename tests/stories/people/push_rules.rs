@@ -32,6 +32,9 @@ async fn everybody_has_the_default_rules_and_changes_their_own() {
     let actions = json!({ "actions": ["notify", { "set_tweak": "highlight" }] });
     anna.put(&format!("{}/actions", content("first")), actions.clone()).await.ok();
     assert_eq!(anna.get(&format!("{}/actions", content("first"))).await.ok(), actions);
+    let poll = anna.get(&format!("{RULES}/global/underride/.org.matrix.msc3930.rule.poll_start")).await.ok();
+    let pattern = json!([{ "kind": "event_match", "key": "type", "pattern": "org.matrix.msc3381.poll.start" }]);
+    assert_eq!(poll["conditions"], pattern, "clients look for the rules in the proposal's form");
     anna.put(&format!("{RULES}/global/override/.m.rule.master/enabled"), json!({ "enabled": true })).await.ok();
     anna.delete(&content("first")).await.ok();
     anna.get(&content("first")).await.refused(404, "M_NOT_FOUND");

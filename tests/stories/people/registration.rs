@@ -112,3 +112,55 @@ async fn who_knows_the_shared_secret_makes_accounts() {
     let symbols = nonce(&stranger).await;
     stranger.post(SHARED_SECRET, request(&symbols, "a!b", false)).await.refused(400, "M_INVALID_USERNAME");
 }
+
+#[tokio::test]
+async fn whoever_makes_an_account_agrees_to_the_documents_there_are() {
+    let terms = r#"registration.terms = { terms = { version = "1.2", languages = { en = { name = "Terms & more", url = "https://alpha.example/terms" }, de = { name = "Bedingungen", url = "https://alpha.example/de" } } } }"#;
+    let (campus, stranger) = stranger(terms).await;
+    let asked = stranger.post(REGISTER, json!({ "username": "cleo" })).await;
+    assert_eq!((asked.status, &asked.json["flows"]), (401, &json!([{ "stages": ["m.login.terms"] }])));
+    let policies = json!({ "terms": {
+        "version": "1.2",
+        "en": { "name": "Terms & more", "url": "https://alpha.example/terms" },
+        "de": { "name": "Bedingungen", "url": "https://alpha.example/de" },
+    } });
+    assert_eq!(asked.json["params"]["m.login.terms"]["policies"], policies);
+    let session = asked.json["session"].as_str().expect("a session").to_owned();
+    let page = format!("/_matrix/client/v3/auth/m.login.terms/fallback/web?session={session}");
+    let shown = String::from_utf8(stranger.get(&page).await.bytes).expect("a page");
+    assert!(shown.contains(r#"<a href="https://alpha.example/terms" lang="en""#) && shown.contains("Terms &amp; more"));
+
+    let without = json!({ "username": "cleo", "password": "correct horse", "auth": { "type": "m.login.dummy", "session": session } });
+    stranger.post(REGISTER, without).await.refused(401, "M_UNRECOGNIZED");
+    let agreed = json!({ "username": "cleo", "password": "correct horse", "auth": { "type": "m.login.terms", "session": session } });
+    stranger.post(REGISTER, agreed).await.ok();
+    let root = campus.host("alpha.example").admin("root").await;
+    let cleo = root.get("/_synapse/admin/v2/users/@cleo:alpha.example").await.ok();
+    assert_eq!((&cleo["consent_version"], &cleo["consent_ts"]), (&json!("terms 1.2"), &json!(campus.clock_ms())));
+    let unasked = root.get(&format!("/_synapse/admin/v2/users/{}", root.id)).await.ok();
+    assert_eq!(unasked["consent_version"], json!(null), "who was made otherwise was asked nothing");
+}
+
+#[tokio::test]
+async fn a_token_and_the_documents_are_both_needed_and_the_page_does_for_the_second() {
+    let settings = "registration.mode = \"token\"\nregistration.terms = { rules = { version = \"1\", languages = { en = { name = \"Rules\", url = \"https://alpha.example/rules\" } } } }";
+    let (campus, stranger) = stranger(settings).await;
+    let accounts = campus.host("alpha.example").server.accounts().clone();
+    accounts.create_registration_token(Some("welcome".into()), None, None, None).await.expect("a token");
+    let person = |auth: Value| json!({ "username": "ann", "password": "correct horse", "auth": auth });
+    let token = json!({ "type": "m.login.registration_token", "token": "welcome" });
+    let asked = stranger.post(REGISTER, person(token)).await;
+    assert_eq!(asked.json["flows"], json!([{ "stages": ["m.login.registration_token", "m.login.terms"] }]));
+    assert_eq!(asked.json["completed"], json!(["m.login.registration_token"]));
+    let session = asked.json["session"].clone();
+    let page =
+        format!("/_matrix/client/v3/auth/m.login.terms/fallback/web?session={}", session.as_str().expect("text"));
+    stranger.post(&page, json!({})).await.ok();
+    stranger.post(REGISTER, person(json!({ "session": session }))).await.ok();
+}
+
+#[tokio::test]
+async fn where_there_are_no_documents_there_is_no_page_of_them() {
+    let (_campus, stranger) = stranger("").await;
+    stranger.get("/_matrix/client/v3/auth/m.login.terms/fallback/web?session=x").await.refused(404, "M_UNRECOGNIZED");
+}

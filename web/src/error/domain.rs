@@ -144,6 +144,11 @@ impl From<RoomError> for ApiError {
             // The rule is told in words and, for programs, in a field.
             RoomError::Refused { rule, .. } => Self::forbidden(message).with("rule", rule),
             RoomError::Held(rule) => Self::forbidden(message).with("rule", rule).with("held", true),
+            // In the policy server's own words (spec, server-server API, "Validating Policy Server signatures").
+            RoomError::NotRecommended(why) => {
+                let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
+                Self::new(status, why.errcode, message)
+            }
             RoomError::Bad(_) => Self::bad_json(message),
             RoomError::InvalidParam(_) => Self::invalid_param(message),
             RoomError::TooLarge(_) => Self::too_large(message),

@@ -1,6 +1,7 @@
 //! Too many requests: who is counted with whom, when it goes on, and who is exempt.
 
 use http::{Method, header};
+use lyceum_accounts::RateOverride;
 use lyceum_web::{ClientLimit, Family, Limit, RateLimits, WebConfig, Who};
 use std::time::Duration;
 
@@ -81,4 +82,27 @@ async fn a_tried_account_has_a_bucket_of_its_own() {
     assert!(try_account("alice").is_ok() && try_account("alice").is_ok());
     assert!(try_account("alice").is_err());
     assert!(try_account("bob").is_ok());
+}
+
+#[tokio::test]
+async fn single_people_have_limits_of_their_own_where_administrators_said_so() {
+    let world = World::with(WebConfig::default(), two_then_one_in_ten_seconds()).await;
+    let (alice, _) = (ruma::user_id!("@alice:test"), world.sign_up("bob").await);
+    let says = |messages_per_second, burst_count| Some(RateOverride { messages_per_second, burst_count });
+    world.accounts.set_rate_override(alice, says(1, 3)).await.expect("alice has an account");
+    for _ in 0..3 {
+        world.alice(Method::PUT, SEND, "{}").await.is_ok();
+    }
+    let refused = world.alice(Method::PUT, SEND, "{}").await;
+    refused.is_error(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(refused.json["retry_after_ms"], 1_000);
+
+    world.accounts.set_rate_override(alice, says(0, 0)).await.expect("alice has an account");
+    for _ in 0..20 {
+        world.alice(Method::PUT, SEND, "{}").await.is_ok();
+    }
+    world.accounts.set_rate_override(alice, None).await.expect("alice has an account");
+    world.alice(Method::PUT, SEND, "{}").await.is_ok();
+    world.alice(Method::PUT, SEND, "{}").await.is_ok();
+    world.alice(Method::PUT, SEND, "{}").await.is_error(429, "M_LIMIT_EXCEEDED");
 }
