@@ -11,6 +11,7 @@ mod order;
 mod rotate_key;
 mod say;
 mod serve;
+mod token;
 mod user;
 
 use std::path::PathBuf;
@@ -72,6 +73,9 @@ enum Command {
         #[arg(long, default_value_t = 7)]
         seed: u64,
     },
+    /// Let programs use the institution's HTTP API.
+    #[command(subcommand)]
+    Token(token::Token),
     /// Verify and export the chain of privileged acts.
     #[command(subcommand)]
     Audit(institution::Audit),
@@ -131,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Case(case) => case::run(line.config.as_deref(), case),
         Command::Post(post) => case::post(line.config.as_deref(), post),
         Command::SampleCollege { seed } => institution::sample(line.config.as_deref(), seed),
+        Command::Token(token) => token::run(line.config.as_deref(), token),
         Command::Audit(audit) => institution::audit(line.config.as_deref(), audit),
     };
     match result {

@@ -14,6 +14,7 @@ mod restraints;
 mod sample;
 mod search;
 mod table;
+pub(crate) mod tokens;
 mod users;
 
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub(crate) enum Order {
     Institution(institution::InstitutionOrder),
     /// Something about cases.
     Case(cases::CaseOrder),
+    /// Something about the tokens of programs.
+    Token(tokens::TokenOrder),
     /// Make a backup in this directory.
     Backup { directory: PathBuf },
 }
@@ -103,6 +106,7 @@ impl Operator {
             Order::SearchRebuild => self.rebuild_search(report).await,
             Order::Institution(order) => self.institution(order, report).await,
             Order::Case(order) => self.cases(order, report).await,
+            Order::Token(order) => self.tokens(order, report).await,
             Order::Check => self.check(report).await,
             Order::UserList => self.list(report).await,
         }

@@ -94,6 +94,7 @@ pub struct Server {
     web: WebState,
     client: lyceum_client_api::Api,
     federation: lyceum_federation::Api,
+    console: lyceum_console::Api,
     federates: bool,
     work: Option<Work>,
 }
@@ -205,6 +206,8 @@ impl Server {
         let people = SessionAuthenticator::new(accounts.clone(), Arc::new(services.clone()));
         let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());
         let partners = Partners::new(&peers, &institution);
+        let console =
+            lyceum_console::Api { web: web.clone(), institution: institution.clone(), moderation: moderation.clone() };
         let federation = lyceum_federation::Api {
             web: web.clone(),
             accounts: accounts.clone(),
@@ -257,6 +260,7 @@ impl Server {
             web,
             client,
             federation,
+            console,
             federates: config.federation.enabled,
             work: None,
         })
@@ -358,7 +362,9 @@ impl Server {
         let doors = apis.iter().map(|api| match api {
             Api::Client => lyceum_client_api::routes().with_state(self.client.clone()),
             Api::Federation => lyceum_federation::routes().with_state(self.federation.clone()),
-            Api::Admin => lyceum_client_api::admin_routes().with_state(self.client.clone()),
+            Api::Admin => lyceum_client_api::admin_routes()
+                .with_state(self.client.clone())
+                .join(lyceum_console::routes().with_state(self.console.clone())),
         });
         doors.fold(Routes::new(), Routes::join)
     }

@@ -55,7 +55,7 @@ pub enum Api {
     Client,
     /// The server-server API, keys and `/.well-known/matrix/server`.
     Federation,
-    /// `/_synapse/admin` and the institution's console.
+    /// `/_synapse/admin` and the institution's `/_lyceum`.
     Admin,
 }
 

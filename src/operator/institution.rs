@@ -329,7 +329,7 @@ impl Operator {
         self.institution.settings().calendar.start(text).ok_or_else(|| no_date(text))
     }
 
-    fn end_of(&self, text: &str) -> anyhow::Result<u64> {
+    pub(super) fn end_of(&self, text: &str) -> anyhow::Result<u64> {
         self.institution.settings().calendar.end(text).ok_or_else(|| no_date(text))
     }
 

@@ -1,5 +1,6 @@
 //! The institution: roles, units and rules, as people meet them in their clients.
 
+mod api;
 mod approval;
 mod cases;
 mod operator;

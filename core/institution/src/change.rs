@@ -106,14 +106,18 @@ impl Institution {
         let (mut batch, mut changed) = (Batch::new(), 0);
         for change in &order.changes {
             change.check(&roster, self.settings())?;
-            let before = change.holding(&roster);
+            let (before, said) = (change.holding(&roster), change.word(&roster, order.source));
             change.make(&mut roster, order.source, &mut batch);
-            let after = change.holding(&roster);
-            if before == after && order.source != HAND {
+            let (after, says) = (change.holding(&roster), change.word(&roster, order.source));
+            if before == after && said == says && order.source != HAND {
                 continue;
             }
             changed += usize::from(before != after);
-            let what = json!({ "source": order.source, "from": before, "to": after });
+            let mut what = json!({ "source": order.source, "from": before, "to": after });
+            if before == after {
+                // Another source's word goes first: what this one says would be nowhere.
+                what["says"] = says;
+            }
             let entry = Entry { why: order.why, over: Some(change.over()), what, ..Entry::new(order.by, change.act()) };
             chain.add(&mut batch, &entry)?;
         }
@@ -126,11 +130,17 @@ impl Institution {
     }
 }
 
-fn check_order(order: &Order<'_>) -> Result<()> {
+/// A source's name is written into commands and answers.
+pub(crate) fn check_source(source: &str) -> Result<()> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if order.source.is_empty() || order.source.len() > SOURCE_BYTES_MAX || !order.source.bytes().all(fits) {
-        return Err(InstitutionError::Wrong(format!("{:?} cannot be the name of a source", order.source)));
+    if source.is_empty() || source.len() > SOURCE_BYTES_MAX || !source.bytes().all(fits) {
+        return Err(InstitutionError::Wrong(format!("{source:?} cannot be the name of a source")));
     }
+    Ok(())
+}
+
+fn check_order(order: &Order<'_>) -> Result<()> {
+    check_source(order.source)?;
     if order.why.is_some_and(|why| why.len() > WHY_BYTES_MAX) {
         return Err(InstitutionError::Wrong(format!("a reason has at most {WHY_BYTES_MAX} bytes")));
     }
@@ -245,6 +255,16 @@ impl Change {
         }
     }
 
+    /// What a source says about it: nothing, or its word in brackets.
+    fn word(&self, roster: &Roster, source: &str) -> Value {
+        match self {
+            Self::Person { user, .. } => word_of(roster.said_of_person(user), source),
+            Self::Unit { code, .. } => word_of(roster.said_of_unit(code), source),
+            Self::Enrolment { user, unit, .. } => word_of(roster.said_of_enrolment(user, unit), source),
+            Self::Exam { .. } | Self::Block { .. } => self.holding(roster),
+        }
+    }
+
     /// The act's name in the audit chain.
     fn act(&self) -> &'static str {
         match self {
@@ -267,6 +287,13 @@ impl Change {
             Self::Block { user, room: None, .. } => user.to_string(),
         }
     }
+}
+
+fn word_of<'a, T: serde::Serialize + 'a>(
+    mut words: impl Iterator<Item = (&'a str, Option<&'a T>)>,
+    source: &str,
+) -> Value {
+    words.find(|(name, _)| *name == source).map_or(Value::Null, |(_, word)| json!([word]))
 }
 
 /// A unit goes only when nothing lies in it and nobody is enrolled in it.

@@ -101,6 +101,10 @@ impl Institution {
         &self.0.audit
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     pub(crate) fn key(&self) -> &ServerKey {
         &self.0.key
     }

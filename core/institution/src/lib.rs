@@ -9,6 +9,7 @@
 //! * `institution`, `change`: the handle, and how the roster changes.
 //! * `partners`: whose word about people of other servers is believed.
 //! * `standing`: what one person may do, for those who serve them.
+//! * `tokens`: programs that may use the HTTP API.
 //! * `views`: the same as people and programs are shown it.
 //! * `audit`: the hash-chained, signed rows of privileged acts.
 //!
@@ -40,6 +41,7 @@ mod change;
 mod institution;
 mod partners;
 mod standing;
+mod tokens;
 mod views;
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub use restraints::{Block, Blocked, Exam};
 pub use roster::{Enrolled, Roster, Told};
 pub use settings::{Finding, Role, Settings};
 pub use standing::{EncryptionAdvice, Standing};
+pub use tokens::{Scope, Token};
 pub use units::{Unit, UnitKind};
-pub use views::{EnrolmentView, PersonView, UnitView};
+pub use views::{EnrolmentView, PersonView, Saying, UnitView};
 pub use when::Calendar;

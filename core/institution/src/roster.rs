@@ -150,6 +150,25 @@ impl Roster {
     }
 }
 
+/// What each source says.
+impl Roster {
+    /// About a person.
+    pub fn said_of_person(&self, user: &UserId) -> impl Iterator<Item = (&str, Option<&Person>)> {
+        self.persons.get(user).into_iter().flat_map(Sources::words)
+    }
+
+    /// About a unit.
+    pub fn said_of_unit(&self, code: &str) -> impl Iterator<Item = (&str, Option<&Unit>)> {
+        self.units.get(code).into_iter().flat_map(Sources::words)
+    }
+
+    /// About an enrolment.
+    pub fn said_of_enrolment(&self, user: &UserId, unit: &str) -> impl Iterator<Item = (&str, Option<&Enrolment>)> {
+        let sources = self.enrolments.get(user).and_then(|units| units.get(unit));
+        sources.into_iter().flat_map(Sources::words)
+    }
+}
+
 /// Exams and blocks.
 impl Roster {
     /// Whether any exam is known: mostly there is none.

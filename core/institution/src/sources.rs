@@ -38,10 +38,12 @@ impl<T> Sources<T> {
     }
 
     /// Takes up what a source says now, and tells what is to be stored for it. By hand one can also say that there is no
-    /// such thing although a source says so; a source that says no more is silent.
+    /// such thing although a source says so; what was decided by hand is taken back first, and the source's word holds again. A
+    /// source that says no more is silent.
     pub(crate) fn say(&mut self, source: &str, value: Option<T>) -> Word<'_, T> {
         let others_say = self.0.iter().any(|(other, value)| other != source && value.is_some());
-        if value.is_none() && !(source == HAND && others_say) {
+        let contradicts = source == HAND && others_say && !matches!(self.0.get(HAND), Some(Some(_)));
+        if value.is_none() && !contradicts {
             self.0.remove(source);
         } else {
             self.0.insert(source.to_owned(), value);
@@ -52,6 +54,11 @@ impl<T> Sources<T> {
     /// What is to be stored for a source.
     pub(crate) fn word_of(&self, source: &str) -> Word<'_, T> {
         self.0.get(source).map_or(Word::Silent, |value| Word::Says(value.as_ref()))
+    }
+
+    /// What each source says, by its name; nothing: that there is no such thing.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (&str, Option<&T>)> {
+        self.0.iter().map(|(source, value)| (source.as_str(), value.as_ref()))
     }
 
     /// Whether nobody says anything.
@@ -76,6 +83,10 @@ mod tests {
         assert_eq!(sources.holding(), None, "an import does not overrule the hand");
         assert_eq!(sources.say(HAND, Some(4)), Word::Says(Some(&4)));
         assert_eq!(sources.holding(), Some((HAND, &4)));
+        assert_eq!(sources.say(HAND, None), Word::Silent, "taken back");
+        assert_eq!(sources.holding(), Some(("archive", &2)), "a source's word holds again");
+        assert_eq!(sources.say(HAND, None), Word::Says(None));
+        assert_eq!(sources.say(HAND, Some(4)), Word::Says(Some(&4)));
         assert_eq!(sources.say("portal", None), Word::Silent);
         assert_eq!(sources.say("archive", None), Word::Silent);
         assert_eq!(sources.say(HAND, None), Word::Silent, "nobody is left to be contradicted");

@@ -3,7 +3,7 @@
 use lyceum_storage::Table;
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Enrolment, Exam, Person, Unit};
+use crate::{Block, Enrolment, Exam, Person, Token, Unit};
 
 /// `(person, source)`.
 pub(crate) const PERSONS: Table<(String, String), Option<Person>> = Table::new(
@@ -39,6 +39,12 @@ pub(crate) const APPROVED: Table<(String, String), ()> = Table::new(
     "i.approved",
     "of whom a post was approved in which room, so that it was not their first; written when a post is let go; one row for \
      each person and room",
+);
+
+/// By the hash of the secret.
+pub(crate) const TOKENS: Table<String, Token> = Table::new(
+    "i.token",
+    "the programs that may use the HTTP API; written and deleted by command, read by every request of theirs; a bounded number",
 );
 
 /// By number, from 1: the rows of the audit chain as the JSON that is exported.

@@ -31,6 +31,25 @@ pub struct UnitView {
     pub source: String,
 }
 
+/// What one source says of something, which need not be what is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Saying<T> {
+    /// The source.
+    pub source: String,
+    /// What it says; nothing: that there is no such thing.
+    pub says: Option<T>,
+}
+
+impl<T: Clone> Saying<T> {
+    /// All that is said.
+    pub fn all<'a>(words: impl Iterator<Item = (&'a str, Option<&'a T>)>) -> Vec<Self>
+    where
+        T: 'a,
+    {
+        words.map(|(source, says)| Self { source: source.to_owned(), says: says.cloned() }).collect()
+    }
+}
+
 /// An enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnrolmentView {

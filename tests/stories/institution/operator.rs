@@ -64,11 +64,22 @@ fn people_units_and_enrolments_are_entered_and_listed() {
     lyceum(at, "enrol remove ada MATH-1");
     assert!(fails(at, "enrol end ada MATH-1").contains("is not enrolled"));
 
+    let said =
+        lyceum(at, "token make portal --scope people:write --scope people:read --source portal --until 2099-01-01");
+    assert!(said.lines().last().unwrap_or_default().starts_with("lyceum_"), "{said}");
+    assert!(
+        fails(at, "token make other --scope everything")
+            .contains("there is no scope \"everything\"; there are people:read")
+    );
+    assert!(lyceum(at, "token list").contains("portal  people:write people:read  portal"));
+    lyceum(at, "token revoke portal");
+    assert!(fails(at, "token revoke portal").contains("there is no token portal"));
+
     let said = lyceum(at, "audit verify");
-    assert!(said.contains("10 rows, all as they were written"), "{said}");
+    assert!(said.contains("12 rows, all as they were written"), "{said}");
     let exported = lyceum(at, "audit export");
     let rows: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
-    assert_eq!(rows.len(), 10);
+    assert_eq!(rows.len(), 12);
     assert_eq!(
         (&rows[2]["act"], &rows[2]["why"], &rows[2]["who"]),
         (&"unit.change".into(), &"timetable".into(), &"operator".into())

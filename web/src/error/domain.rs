@@ -11,6 +11,7 @@ use lyceum_rooms::RoomError;
 use lyceum_search::SearchError;
 use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
+use lyceum_workers::moderation::ModerationError;
 use lyceum_workers::notices::NoticeError;
 use lyceum_workers::{deletions::DeletionError, redactions::RedactionError};
 use ruma::{
@@ -186,6 +187,23 @@ impl From<InstitutionError> for ApiError {
             InstitutionError::Storage(error) => error.into(),
             InstitutionError::Commit(error) => error.into(),
             InstitutionError::Damaged(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ModerationError> for ApiError {
+    fn from(error: ModerationError) -> Self {
+        let message = error.to_string();
+        match error {
+            ModerationError::NotFound(_) => Self::not_found(message),
+            ModerationError::Wrong(_) => Self::invalid_param(message),
+            ModerationError::Institution(error) => error.into(),
+            ModerationError::Rooms(error) => error.into(),
+            ModerationError::Accounts(error) => error.into(),
+            ModerationError::Notices(error) => error.into(),
+            ModerationError::Storage(error) => error.into(),
+            ModerationError::Busy => Self::unavailable(message),
+            ModerationError::Keep(error) => Self::internal(&error),
         }
     }
 }
