@@ -17,7 +17,7 @@ pub(crate) async fn get_pushers(State(push): State<Push>, request: AuthedRaw<()>
     RawJson::of(&json!({ "pushers": pushers.iter().map(shown).collect::<Vec<_>>() }))
 }
 
-fn shown(pusher: &Pusher) -> Value {
+pub(crate) fn shown(pusher: &Pusher) -> Value {
     let mut shown = json!({
         "kind": "http",
         "app_id": pusher.key.app_id,

@@ -11,6 +11,7 @@ pub(crate) mod redactions;
 pub(crate) mod reports;
 pub(crate) mod restraints;
 pub(crate) mod rooms;
+pub(crate) mod statistics;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod users_list;

@@ -43,6 +43,9 @@ async fn everything_is_for_administrators_only() {
         v1("registration_tokens"),
         v1("registration_tokens/t"),
         v1("rooms/!r:alpha.example/block"),
+        v1("fetch_event/$e"),
+        v1("statistics/users/media"),
+        v1("users/@anna:alpha.example/pushers"),
         v1("rooms/!r:alpha.example/messages"),
         v1("rooms/!r:alpha.example/context/$e"),
         v1("rooms/!r:alpha.example/timestamp_to_event?ts=1"),
@@ -381,4 +384,38 @@ async fn rate_limits_of_single_people_are_said_and_shown() {
     assert_eq!(root.delete(&path).await.ok(), json!({}));
     assert_eq!(root.get(&path).await.ok(), json!({}));
     root.get(&v1("users/@nobody:alpha.example/override_ratelimit")).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn what_people_have_here_is_counted_and_listed() {
+    let (campus, root, anna) = campus().await;
+    let ben = campus.person("ben").await;
+    let upload = async |person: &Person, text: &str| {
+        let path = "/_matrix/media/v3/upload";
+        person.ask_bytes(http::Method::POST, path, "text/plain", text.as_bytes().to_vec()).await.ok();
+    };
+    upload(&anna, "long and longer").await;
+    upload(&ben, "a").await;
+    campus.clock.advance(std::time::Duration::from_secs(60));
+    upload(&ben, "bc").await;
+    let of = |person: &Person, count: u64, length: u64| json!({ "user_id": person.id, "displayname": null, "media_count": count, "media_length": length });
+    let listed = async |query: &str| root.get(&v1(&format!("statistics/users/media{query}"))).await.ok();
+    let all = listed("").await;
+    assert_eq!(all, json!({ "users": [of(&anna, 1, 15), of(&ben, 2, 3)], "total": 2 }));
+    assert_eq!(listed("?order_by=media_length").await["users"][0]["user_id"], json!(ben.id));
+    assert_eq!(listed("?order_by=media_count&dir=b").await["users"][0]["user_id"], json!(ben.id));
+    assert_eq!(listed("?search_term=nn").await["users"], json!([of(&anna, 1, 15)]));
+    assert_eq!(listed(&format!("?from_ts={}", campus.clock_ms())).await["users"], json!([of(&ben, 1, 2)]));
+    assert_eq!(listed(&format!("?until_ts={}", campus.clock_ms() - 1)).await["users"][1], of(&ben, 1, 1));
+    assert_eq!(listed("?limit=1").await["next_token"], 1);
+    root.get(&v1("statistics/users/media?order_by=luck")).await.refused(400, "M_INVALID_PARAM");
+
+    let pusher = json!({
+        "kind": "http", "app_id": "org.example", "pushkey": "k", "app_display_name": "App",
+        "device_display_name": "Phone", "lang": "en", "data": { "url": "https://push.example/_matrix/push/v1/notify" },
+    });
+    anna.post("/_matrix/client/v3/pushers/set", pusher).await.ok();
+    let pushers = root.get(&v1(&format!("users/{}/pushers", anna.id))).await.ok();
+    assert_eq!((&pushers["total"], &pushers["pushers"][0]["app_id"]), (&json!(1), &json!("org.example")));
+    root.get(&v1("users/@nobody:alpha.example/pushers")).await.refused(404, "M_NOT_FOUND");
 }

@@ -63,13 +63,20 @@ async fn rooms_are_read_by_whoever_runs_the_server_and_that_is_noted() {
     let found = root.get(&of_room(&format!("timestamp_to_event?ts={then}"))).await.ok();
     assert_eq!((&found["event_id"], &found["origin_server_ts"]), (&json!(said[1]), &json!(then)));
 
+    let event = root.get(&v1(&format!("fetch_event/{}", encoded(&said[0])))).await.ok();
+    assert_eq!((&event["event"]["event_id"], &event["event"]["content"]["body"]), (&json!(said[0]), &json!("one")));
+    assert!(event["event"]["signatures"].is_object(), "as servers send it");
+    root.get(&v1("fetch_event/$nothing")).await.refused(404, "M_NOT_FOUND");
+    let names = root.get(&of_room("state?type=m.room.create")).await.ok();
+    assert_eq!((names["state"].as_array().unwrap().len(), &names["state"][0]["type"]), (1, &json!("m.room.create")));
+
     root.get(&of_room("context/$nothing")).await.refused(404, "M_NOT_FOUND");
     root.get(&v1("rooms/!nothing:alpha.example/messages")).await.refused(404, "M_NOT_FOUND");
     root.get(&of_room("messages?from=nonsense")).await.refused(400, "M_INVALID_PARAM");
     let institution = campus.host("alpha.example").server.institution();
     let rows = institution.audit().rows(0, 100).await.expect("the chain can be read");
     let looks = rows.iter().filter(|(_, row)| row.contains("room.read") && row.contains(&root.id)).count();
-    assert_eq!(looks, 7, "each look is noted, also the vain ones");
+    assert_eq!(looks, 8, "each look is noted, also the vain ones");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use crate::{
     Api,
     admin::whois,
     synapse::{
-        self, deletions, devices, media, membership, notices, reading, redactions, reports, restraints, rooms, tokens,
-        users, users_list,
+        self, deletions, devices, media, membership, notices, reading, redactions, reports, restraints, rooms,
+        statistics, tokens, users, users_list,
     },
 };
 
@@ -47,6 +47,7 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/memberships"], PLAIN, users::memberships)
         .mount_at(POST, &shadow_ban, PLAIN, restraints::shadow_ban)
         .mount_at(DELETE, &shadow_ban, PLAIN, restraints::lift_shadow_ban)
+        .mount_at(GET, &["/_synapse/admin/v1/users/{user_id}/pushers"], PLAIN, statistics::pushers)
         .mount_at(GET, &rates, PLAIN, restraints::rate_override)
         .mount_at(POST, &rates, PLAIN, restraints::set_rate_override)
         .mount_at(DELETE, &rates, PLAIN, restraints::remove_rate_override)
@@ -86,6 +87,7 @@ fn places(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(PUT, &block, PLAIN, deletions::set_block)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/messages"], PLAIN, reading::messages)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/context/{event_id}"], PLAIN, reading::context)
+        .mount_at(GET, &["/_synapse/admin/v1/fetch_event/{event_id}"], PLAIN, reading::event)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event"], PLAIN, reading::event_by_time)
         .mount_at(POST, &["/_synapse/admin/v1/join/{room}"], PLAIN, membership::join)
         .mount_at(POST, &["/_synapse/admin/v1/rooms/{room_id}/make_room_admin"], PLAIN, membership::make_room_admin)
@@ -101,6 +103,7 @@ fn files(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(GET, &of_user, PLAIN, media::list)
         .mount_at(DELETE, &of_user, PLAIN, media::delete_of_user)
         .mount_at(POST, &["/_synapse/admin/v1/user/{user_id}/media/quarantine"], PLAIN, media::quarantine_of_user)
+        .mount_at(GET, &["/_synapse/admin/v1/statistics/users/media"], PLAIN, statistics::media)
         .mount_at(GET, &["/_synapse/admin/v1/room/{room_id}/media"], PLAIN, media::of_room)
         .mount_at(POST, &["/_synapse/admin/v1/room/{room_id}/media/quarantine"], PLAIN, media::quarantine_of_room)
         .mount_at(GET, &one, PLAIN, media::get)

@@ -11,7 +11,7 @@ use ruma::{
     api::client::{context::get_context, message::get_message_events},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 use super::audit;
@@ -55,6 +55,21 @@ pub(crate) async fn context(
     let around = rooms.around_seen(&visibility, &event, query.limit(), wanted).await?;
     let reading = Reading { rooms: &rooms, clock: &*clock, session: &session };
     reading.around(&visibility, around, &asked).await.map(Ruma)
+}
+
+/// `GET /_synapse/admin/v1/fetch_event/{eventId}`: the event as servers send it to each other.
+pub(crate) async fn event(
+    State(institution): State<Institution>,
+    State(rooms): State<Rooms>,
+    request: AuthedRaw<(OwnedEventId,)>,
+) -> Raw {
+    request.session.check_admin()?;
+    let known = rooms.known(&request.path.0).await?.ok_or_else(|| ApiError::not_found("There is no such event"))?;
+    reader(&institution, &request.session, known.event().room()).await?;
+    let mut event: Value = serde_json::from_str(known.event().json())?;
+    // Since version 3 it does not stand in the event.
+    event["event_id"] = known.id().as_str().into();
+    RawJson::of(&json!({ "event": event }))
 }
 
 #[derive(Deserialize)]

@@ -157,15 +157,24 @@ pub(crate) async fn members(State(rooms): State<Rooms>, request: AuthedRaw<(Stri
     RawJson::of(&json!({ "members": members, "total": members.len() }))
 }
 
+#[derive(Deserialize)]
+pub(crate) struct OfType {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
 /// `GET /_synapse/admin/v1/rooms/{roomId}/state`
 pub(crate) async fn state(
     State(rooms): State<Rooms>,
     State(clock): State<Arc<dyn Clock>>,
-    request: AuthedRaw<(String,)>,
+    request: AuthedRaw<(String,), OfType>,
 ) -> Raw {
     request.session.check_admin()?;
     let snapshot = rooms.snapshot(&RoomId::parse(&request.path.0)?).await?;
-    let events = rooms.must_know_all(snapshot.state().event_ids()).await?;
+    let mut events = rooms.must_know_all(snapshot.state().event_ids()).await?;
+    if let Some(kind) = &request.query.kind {
+        events.retain(|known| known.event().kind().to_string() == *kind);
+    }
     let forms = rooms.present_state(looker(&request.session, &*clock), &events).await?;
     RawJson::of(&json!({ "state": forms }))
 }

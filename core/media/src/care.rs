@@ -2,6 +2,7 @@
 
 use lyceum_storage::{Batch, CommitError};
 use ruma::{ServerName, UserId};
+use std::collections::BTreeMap;
 
 use crate::{
     Media, MediaError,
@@ -34,6 +35,15 @@ pub struct Kept {
     pub quarantined_by: Option<String>,
 }
 
+/// What somebody has uploaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uploads {
+    /// Files.
+    pub files: u64,
+    /// Their size in all.
+    pub bytes: u64,
+}
+
 /// A row of MEDIA.
 type Row = ((String, String), MediaRow);
 
@@ -59,6 +69,26 @@ impl Media {
         }
         kept.sort_by_key(|media| std::cmp::Reverse(media.created_ms));
         Ok(kept)
+    }
+
+    /// How many files people have here that came in a time, and how large these are together.
+    pub async fn uploaded_between(&self, from_ms: u64, until_ms: u64) -> Result<BTreeMap<String, Uploads>, MediaError> {
+        let (mut uploads, mut after) =
+            (BTreeMap::<_, Uploads>::new(), Some((self.server().to_string(), String::new())));
+        while let Some(place) = after.take() {
+            let rows = self.rows_after(Some(&place)).await?;
+            let own = rows.iter().take_while(|((server, _), _)| server == self.server().as_str());
+            for (_, row) in own.clone().filter(|(_, row)| (from_ms..=until_ms).contains(&row.created_ms)) {
+                if let (Some(owner), ContentRow::Kept { bytes, .. }) = (&row.owner, &row.content) {
+                    let of_owner = uploads.entry(owner.clone()).or_default();
+                    of_owner.files += 1;
+                    of_owner.bytes = of_owner.bytes.saturating_add(*bytes);
+                }
+            }
+            let went_on = own.count() == rows.len();
+            after = rows.into_iter().next_back().map(|(place, _)| place).filter(|_| went_on);
+        }
+        Ok(uploads)
     }
 
     /// Keeps media from everybody until they are released. Those of other servers need not be here yet.

@@ -25,7 +25,7 @@ mod tables;
 mod thumbnail;
 mod upload;
 
-pub use care::Kept;
+pub use care::{Kept, Uploads};
 pub use config::MediaConfig;
 pub use content::{Content, Piece};
 pub use error::MediaError;
