@@ -64,6 +64,10 @@ fn query(fields: &Fields) -> String {
     serde_html_form::to_string(kept).unwrap_or_default()
 }
 
+/// Spec: "404: No portal rooms were found", and so for people.
 fn found(found: Vec<Value>) -> Raw {
-    RawJson::of(&found)
+    match found.is_empty() {
+        true => Err(ApiError::not_found("No application service knows of any")),
+        false => RawJson::of(&found),
+    }
 }

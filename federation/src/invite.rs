@@ -21,8 +21,8 @@ const TOLD_MAX: usize = 100;
 
 #[derive(Deserialize)]
 struct Given {
-    room_version: RoomVersionId,
-    event: Box<RawValue>,
+    room_version: Option<RoomVersionId>,
+    event: Option<Box<RawValue>>,
     #[serde(default)]
     invite_room_state: Vec<Box<RawValue>>,
 }
@@ -36,10 +36,14 @@ pub(crate) async fn create_invite(
 ) -> Result<RawJson, ApiError> {
     let ((room, id), mut given) = (request.path, body::json::<Given>(&request.body)?);
     given.invite_room_state.truncate(TOLD_MAX);
-    let rules = rules_of(&given.room_version)?;
+    // Spec: 400, `M_MISSING_PARAM`.
+    let (Some(version), Some(pdu)) = (given.room_version, given.event) else {
+        return Err(ApiError::missing_param("`room_version` and `event` are required"));
+    };
+    let rules = rules_of(&version)?;
     check_told(&peers, &rules, &room, &given.invite_room_state).await?;
     let told = given.invite_room_state.iter().map(|one| one.get().to_owned()).collect();
-    let invite = Invite { version: given.room_version, pdu: given.event, told };
+    let invite = Invite { version, pdu, told };
     let signed = invite.take((&rooms, &peers, &partners), &request.origin, (&room, &id)).await?;
     Ok(Body::new().event("event", &signed).finish())
 }

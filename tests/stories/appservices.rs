@@ -1,5 +1,7 @@
 //! Application services: a bridge beside a server, what is its own, and what it is told.
 
+mod refusing;
+
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -23,9 +25,13 @@ const REGISTRATION: &str = r##"{
 
 /// A campus of one server with a bridge beside it, and the bridge's own client.
 async fn bridged() -> (Campus, Outsider, Person, tempfile::TempDir) {
+    registered(REGISTRATION).await
+}
+
+async fn registered(registration: &str) -> (Campus, Outsider, Person, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a directory can be made");
     let file = folder.path().join("irc.yaml");
-    std::fs::write(&file, REGISTRATION).expect("a file can be written");
+    std::fs::write(&file, registration).expect("a file can be written");
     let settings = format!("appservices.files = [{:?}]", file.display().to_string());
     let campus = Campus::with(["alpha.example"], &settings).await;
     let bridge = Outsider::at(&campus, "bridge.example");
@@ -152,8 +158,11 @@ async fn its_namespaces_are_its_own_and_nothing_else_is() {
     let room = alice.creates_room().await;
     let register = format!("{CLIENT}/register");
     let squat = json!({ "username": "irc_squat", "password": "a long phrase", "auth": { "type": "m.login.dummy" } });
-    stranger.post(&register, squat).await.refused(400, "M_EXCLUSIVE");
-    stranger.get(&format!("{register}/available?username=irc_x")).await.refused(400, "M_EXCLUSIVE");
+    stranger.post(&register, squat).await.refused_as("register 400 M_EXCLUSIVE");
+    stranger
+        .get(&format!("{register}/available?username=irc_x"))
+        .await
+        .refused_as("checkUsernameAvailability 400 M_EXCLUSIVE");
     let outside = json!({ "type": "m.login.application_service", "username": "carol" });
     bot.post(&register, outside.clone()).await.refused(400, "M_EXCLUSIVE");
     stranger.post(&register, outside).await.refused(401, "M_MISSING_TOKEN");
@@ -168,7 +177,7 @@ async fn its_namespaces_are_its_own_and_nothing_else_is() {
     alice.delete(&alias("irc_club")).await.refused(400, "M_EXCLUSIVE");
     bot.delete(&alias("irc_club")).await.ok();
 
-    bot.get(&as_user("/account/whoami", &alice.id)).await.refused(403, "M_FORBIDDEN");
+    bot.get(&as_user("/account/whoami", &alice.id)).await.refused_as("getTokenOwner 403 M_FORBIDDEN");
     bot.get(&as_user("/account/whoami", "@irc_nobody:alpha.example")).await.refused(403, "M_FORBIDDEN");
     let ghost = ghost(&bot, "irc_ann").await;
     let with_device = as_user("/account/whoami?device_id=NONE", &ghost);
@@ -225,13 +234,24 @@ async fn a_ping_comes_round_or_says_why_not() {
     assert_eq!((ping.method.as_str(), &ping.json["transaction_id"]), ("POST", &json!("meow")));
     let path = "/_matrix/client/v1/appservice/irc/ping";
     bridge.answers_next(403, json!({ "errcode": "M_FORBIDDEN" }));
-    let refused = bot.post(path, json!({})).await.refused(502, "M_BAD_STATUS");
+    let refused = bot.post(path, json!({})).await.refused_as("pingAppservice 502 M_BAD_STATUS");
     assert_eq!((&refused["status"], &refused["body"]), (&json!(403), &json!(r#"{"errcode":"M_FORBIDDEN"}"#)));
     campus.wires.cut("alpha.example", "bridge.example");
-    bot.post(path, json!({})).await.refused(502, "M_CONNECTION_FAILED");
-    alice.post(path, json!({})).await.refused(403, "M_FORBIDDEN");
+    bot.post(path, json!({})).await.refused_as("pingAppservice 502 M_CONNECTION_FAILED");
+    campus.wires.heal("alpha.example", "bridge.example");
+    campus.wires.mute("bridge.example");
+    bot.post(path, json!({})).await.refused_as("pingAppservice 504 M_CONNECTION_TIMEOUT");
+    alice.post(path, json!({})).await.refused_as("pingAppservice 403 M_FORBIDDEN");
     bot.post("/_matrix/client/v1/appservice/other/ping", json!({})).await.refused(403, "M_FORBIDDEN");
     campus.host("alpha.example").stranger().post(path, json!({})).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn a_service_without_an_address_is_not_pinged() {
+    let nowhere = REGISTRATION.replace("\"http://bridge.example/\"", "null");
+    let (_campus, _bridge, bot, _folder) = registered(&nowhere).await;
+    let path = "/_matrix/client/v1/appservice/irc/ping";
+    bot.post(path, json!({})).await.refused_as("pingAppservice 400 M_URL_NOT_SET");
 }
 
 #[tokio::test]
@@ -253,13 +273,18 @@ async fn networks_are_told_and_looked_through_and_have_a_directory_of_their_own(
     let all = alice.get(&path("protocols")).await.ok();
     assert_eq!(all["irc"]["instances"][0]["instance_id"], "irc|libera");
     assert_eq!(alice.get(&path("protocol/irc")).await.ok(), all["irc"]);
-    alice.get(&path("protocol/xmpp")).await.refused(404, "M_NOT_FOUND");
+    alice.get(&path("protocol/xmpp")).await.refused_as("getProtocolMetadata 404 M_NOT_FOUND");
     assert_eq!(alice.get(&path("user/irc?nick=ann")).await.ok()[0]["userid"], "@irc_ann:alpha.example");
     bridge.hears("the fields", |call| call.path == "/_matrix/app/v1/thirdparty/user/irc?nick=ann").await;
     assert_eq!(alice.get(&path("location/irc?channel=x")).await.ok().as_array().map(Vec::len), Some(1));
     assert_eq!(alice.get(&path("user?userid=@irc_ann:alpha.example")).await.ok().as_array().map(Vec::len), Some(1));
     assert_eq!(alice.get(&path("location?alias=%23irc_x:alpha.example")).await.ok().as_array().map(Vec::len), Some(1));
-    assert_eq!(alice.get(&path("user/xmpp")).await.ok(), json!([]));
+    alice.get(&path("user/xmpp")).await.refused_as("queryUserByProtocol 404 M_NOT_FOUND");
+    alice.get(&path("location/xmpp")).await.refused_as("queryLocationByProtocol 404 M_NOT_FOUND");
+    bridge.answers_at("/_matrix/app/v1/thirdparty/user?", 404, json!({}));
+    bridge.answers_at("/_matrix/app/v1/thirdparty/location?", 200, json!([]));
+    alice.get(&path("user?userid=@irc_ann:alpha.example")).await.refused_as("queryUserByID 404 M_NOT_FOUND");
+    alice.get(&path("location?alias=%23irc_x:alpha.example")).await.refused_as("queryLocationByAlias 404 M_NOT_FOUND");
     alice.get(&path("user")).await.refused(400, "M_MISSING_PARAM");
     for rest in ["protocols", "protocol/irc", "user/irc", "location/irc", "user?userid=x", "location?alias=x"] {
         stranger.get(&path(rest)).await.refused(401, "M_MISSING_TOKEN");

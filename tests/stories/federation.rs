@@ -3,6 +3,7 @@
 mod answering;
 mod hostile;
 mod joining;
+mod named_errors;
 mod people;
 mod policy;
 mod receiving;

@@ -9,6 +9,7 @@ mod calls;
 mod configuration;
 mod delayed;
 mod discovery;
+mod errors;
 mod federation;
 mod institution;
 mod media;

@@ -2,6 +2,7 @@
 
 mod care;
 mod fetching;
+mod named_errors;
 mod pictures;
 mod previews;
 mod uploading;

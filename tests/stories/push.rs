@@ -270,7 +270,7 @@ async fn a_pusher_that_cannot_be_is_refused() {
         changed
     };
     for field in ["kind", "app_id", "pushkey", "app_display_name", "device_display_name", "lang", "data"] {
-        alice.post(SET, without(field)).await.refused(400, "M_MISSING_PARAM");
+        alice.post(SET, without(field)).await.refused_as("postPusher 400 M_MISSING_PARAM");
     }
     alice.post(SET, with("data", json!({}))).await.refused(400, "M_MISSING_PARAM");
     alice.post(SET, with("data", json!({ "url": "https://push.example/" }))).await.refused(400, "M_INVALID_PARAM");

@@ -84,7 +84,7 @@ async fn a_space_is_walked_and_a_room_summed_up() {
     assert_eq!(ids(&page["rooms"], "room_id"), [&*inner]);
     let tree = ben.get(&v1(&space, "hierarchy?max_depth=0")).await.ok();
     assert_eq!(ids(&tree["rooms"], "room_id"), [&*space]);
-    ben.get(&v1(&closed, "hierarchy")).await.refused(403, "M_FORBIDDEN");
+    ben.get(&v1(&closed, "hierarchy")).await.refused_as("getSpaceHierarchy 403 M_FORBIDDEN");
 
     for path in ["/_matrix/client/v1/room_summary", "/_matrix/client/unstable/im.nheko.summary/summary"] {
         let summary = ben.get(&format!("{path}/{}", encoded(&space))).await.ok();
@@ -157,7 +157,7 @@ async fn a_date_leads_to_the_nearest_event() {
         assert_eq!(nearest(ts + 1, "b").await.ok()["event_id"], **event, "event {n} from just after");
         assert_eq!(nearest(ts - 1, "f").await.ok()["event_id"], **event, "event {n} from just before");
     }
-    nearest(said[29].0 + 1, "f").await.refused(404, "M_NOT_FOUND");
+    nearest(said[29].0 + 1, "f").await.refused_as("getEventByTimestamp 404 M_NOT_FOUND");
     eve.get(&v1(&room, "timestamp_to_event?ts=0&dir=f")).await.refused(403, "M_FORBIDDEN");
 }
 
@@ -174,9 +174,9 @@ async fn an_upgraded_room_goes_on_in_another() {
             .await;
         ben.joins(&old).await;
         ann.post(&v3(&old, "ban"), json!({ "user_id": cat.id })).await.ok();
-        ben.post(&v3(&old, "upgrade"), json!({ "new_version": to })).await.refused(403, "M_FORBIDDEN");
+        ben.post(&v3(&old, "upgrade"), json!({ "new_version": to })).await.refused_as("upgradeRoom 403 M_FORBIDDEN");
         let unknown = json!({ "new_version": "99" });
-        ann.post(&v3(&old, "upgrade"), unknown).await.refused(400, "M_UNSUPPORTED_ROOM_VERSION");
+        ann.post(&v3(&old, "upgrade"), unknown).await.refused_as("upgradeRoom 400 M_UNSUPPORTED_ROOM_VERSION");
         let answer = ann.post(&v3(&old, "upgrade"), json!({ "new_version": to })).await.ok();
         let new = answer["replacement_room"].as_str().unwrap();
         let tombstone = ben.get(&v3(&old, "state/m.room.tombstone")).await.ok();
@@ -204,12 +204,14 @@ async fn things_are_reported_by_those_who_see_them() {
     let said = ann.says(&room, "rude").await;
     let path = v3(&room, &format!("report/{}", encoded(&said)));
     ann.post(&path, json!({ "reason": "rude", "score": -100 })).await.ok();
-    eve.post(&path, json!({})).await.refused(404, "M_NOT_FOUND");
+    eve.post(&path, json!({})).await.refused_as("reportEvent 404 M_NOT_FOUND");
     ann.post(&v3(&room, "report"), json!({ "reason": "spam" })).await.ok();
-    ann.post(&v3("!nowhere:alpha", "report"), json!({ "reason": "spam" })).await.refused(404, "M_NOT_FOUND");
+    ann.post(&v3("!nowhere:alpha", "report"), json!({ "reason": "spam" }))
+        .await
+        .refused_as("reportRoom 404 M_NOT_FOUND");
     let user = |id: &str| format!("/_matrix/client/v3/users/{}/report", encoded(id));
     ann.post(&user(&eve.id), json!({ "reason": "rude" })).await.ok();
-    ann.post(&user("@nobody:alpha"), json!({ "reason": "rude" })).await.refused(404, "M_NOT_FOUND");
+    ann.post(&user("@nobody:alpha"), json!({ "reason": "rude" })).await.refused_as("reportUser 404 M_NOT_FOUND");
     let reports = campus.host("alpha").server.rooms().reports_since(Default::default(), 10).await.unwrap();
     assert_eq!(reports.len(), 3);
 }
@@ -231,7 +233,7 @@ async fn a_world_readable_room_is_peeked_into() {
     let send = v3(&room, "send/m.room.message/1");
     eve.put(&send, json!({ "body": "me too" })).await.refused(403, "M_FORBIDDEN");
     let closed = ann.creates_room().await;
-    eve.get(&v3(&closed, "initialSync")).await.refused(403, "M_FORBIDDEN");
+    eve.get(&v3(&closed, "initialSync")).await.refused_as("roomInitialSync 403 *");
 }
 
 #[tokio::test]
@@ -245,7 +247,7 @@ async fn two_people_find_the_rooms_they_share() {
     assert_eq!((&found["joined"], &found["count"]), (&json!([shared]), &json!(1)));
     ann.get(&format!("/_matrix/client/v1/mutual_rooms?user_id={}", encoded(&ann.id)))
         .await
-        .refused(400, "M_INVALID_PARAM");
+        .refused_as("getMutualRooms 400 M_INVALID_PARAM");
 }
 
 #[tokio::test]

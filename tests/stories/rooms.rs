@@ -46,15 +46,17 @@ async fn who_is_outside_is_refused_and_nothing_changes() {
     for room in [room.as_str(), "!nowhere:alpha"] {
         let send = room_path(room, "send/m.room.message/1");
         eve.put(&send, json!({ "body": "let me in" })).await.refused(403, "M_FORBIDDEN");
-        eve.get(&room_path(room, "messages?dir=b")).await.refused(403, "M_FORBIDDEN");
-        eve.get(&room_path(room, "state")).await.refused(403, "M_FORBIDDEN");
-        eve.get(&room_path(room, "members")).await.refused(403, "M_FORBIDDEN");
-        eve.get(&room_path(room, &format!("event/{}", encoded(&said)))).await.refused(404, "M_NOT_FOUND");
+        eve.get(&room_path(room, "messages?dir=b")).await.refused_as("getRoomEvents 403 *");
+        eve.get(&room_path(room, "state")).await.refused_as("getRoomState 403 *");
+        eve.get(&room_path(room, "members")).await.refused_as("getMembersByRoom 403 *");
+        eve.get(&room_path(room, &format!("event/{}", encoded(&said))))
+            .await
+            .refused_as("getOneRoomEvent 404 M_NOT_FOUND");
         eve.get(&room_path(room, &format!("context/{}", encoded(&said)))).await.refused(404, "M_NOT_FOUND");
         let kick = json!({ "user_id": ann.id });
         eve.post(&room_path(room, "kick"), kick).await.refused(403, "M_FORBIDDEN");
     }
-    eve.post(&room_path(&room, "join"), json!({})).await.refused(403, "M_FORBIDDEN");
+    eve.post(&room_path(&room, "join"), json!({})).await.refused_as("joinRoomById 403 M_FORBIDDEN");
     eve.get(&room_path("nonsense", "state")).await.refused(400, "M_INVALID_PARAM");
     let stranger = campus.host("alpha").stranger();
     stranger.get(&room_path(&room, "state")).await.refused(401, "M_MISSING_TOKEN");
@@ -66,13 +68,13 @@ async fn bad_requests_get_the_errors_of_the_specification() {
     let campus = Campus::of(["alpha"]).await;
     let ann = campus.person("ann").await;
     let create = "/_matrix/client/v3/createRoom";
-    ann.post(create, json!({ "room_version": "99" })).await.refused(400, "M_UNSUPPORTED_ROOM_VERSION");
+    ann.post(create, json!({ "room_version": "99" })).await.refused_as("createRoom 400 M_UNSUPPORTED_ROOM_VERSION");
     ann.post(create, json!({ "preset": "nonsense" })).await.refused(400, "M_INVALID_PARAM");
-    ann.post(create, json!({ "invite": ["nobody"] })).await.refused(400, "M_BAD_JSON");
+    ann.post(create, json!({ "invite": ["nobody"] })).await.refused_as("createRoom 400 M_BAD_JSON");
     let no_creator = json!({ "power_level_content_override": { "users": { &ann.id: 100 } } });
     ann.post(create, no_creator).await.refused(400, "M_BAD_JSON");
     ann.creates_room_with(json!({ "room_alias_name": "greek" })).await;
-    ann.post(create, json!({ "room_alias_name": "greek" })).await.refused(400, "M_ROOM_IN_USE");
+    ann.post(create, json!({ "room_alias_name": "greek" })).await.refused_as("createRoom 400 M_ROOM_IN_USE");
     let room = ann.creates_room().await;
     let send = room_path(&room, "send/m.room.message/1");
     ann.put(&send, json!({ "body": "x".repeat(66_000) })).await.refused(413, "M_TOO_LARGE");
@@ -80,12 +82,12 @@ async fn bad_requests_get_the_errors_of_the_specification() {
     ann.put(&send, json!([])).await.refused(400, "M_BAD_JSON");
     let create = room_path(&room, "state/m.room.create");
     ann.put(&create, json!({})).await.refused(400, "M_BAD_JSON");
-    let alias = room_path(&room, "state/m.room.canonical_alias");
-    ann.put(&alias, json!({ "alias": "#elsewhere:alpha" })).await.refused(400, "M_BAD_ALIAS");
-    ann.put(&alias, json!({ "alias": "nonsense" })).await.refused(400, "M_INVALID_PARAM");
-    ann.get(&room_path(&room, "state/m.room.topic")).await.refused(404, "M_NOT_FOUND");
+    let alias = room_path(&room, "state/m.room.canonical_alias/");
+    ann.put(&alias, json!({ "alias": "#elsewhere:alpha" })).await.refused_as("setRoomStateWithKey 400 M_BAD_ALIAS");
+    ann.put(&alias, json!({ "alias": "nonsense" })).await.refused_as("setRoomStateWithKey 400 M_INVALID_PARAM");
+    ann.get(&room_path(&room, "state/m.room.topic/")).await.refused_as("getRoomStateWithKey 404 *");
     ann.get(&room_path(&room, "messages?dir=b&from=nonsense")).await.refused(400, "M_INVALID_PARAM");
-    ann.post(&room_path(&room, "forget"), json!({})).await.refused(400, "M_UNKNOWN");
+    ann.post(&room_path(&room, "forget"), json!({})).await.refused_as("forgetRoom 400 M_UNKNOWN");
 }
 
 #[tokio::test]
@@ -186,7 +188,7 @@ async fn people_come_go_and_are_sent_away() {
     let target = json!({ "user_id": ben.id, "reason": "noise" });
     ben.post(&room_path(&room, "kick"), json!({ "user_id": ann.id })).await.refused(403, "M_FORBIDDEN");
     ann.post(&room_path(&room, "ban"), target.clone()).await.ok();
-    ann.post(&room_path(&room, "invite"), target.clone()).await.refused(403, "M_FORBIDDEN");
+    ann.post(&room_path(&room, "invite"), target.clone()).await.refused_as("inviteUser 403 M_FORBIDDEN");
     ann.post(&room_path(&room, "unban"), target.clone()).await.ok();
     ann.post(&room_path(&room, "unban"), target).await.refused(403, "M_FORBIDDEN");
     let member = ann.get(&room_path(&room, &format!("state/m.room.member/{}", encoded(&ben.id)))).await.ok();
@@ -216,9 +218,9 @@ async fn an_alias_leads_to_its_room_until_it_is_taken_away() {
     let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
     let room = ann.creates_public_room().await;
     let alias = format!("/_matrix/client/v3/directory/room/{}", encoded("#latin:alpha"));
-    ann.get(&alias).await.refused(404, "M_NOT_FOUND");
+    ann.get(&alias).await.refused_as("getRoomIdByAlias 404 M_NOT_FOUND");
     ann.put(&alias, json!({ "room_id": room })).await.ok();
-    ann.put(&alias, json!({ "room_id": room })).await.refused(409, "M_UNKNOWN");
+    ann.put(&alias, json!({ "room_id": room })).await.refused_as("setRoomAlias 409 M_UNKNOWN");
     let found = campus.host("alpha").stranger().get(&alias).await.ok();
     assert_eq!(found, json!({ "room_id": room, "servers": ["alpha"] }));
     let joined = ben.post(&format!("/_matrix/client/v3/join/{}", encoded("#latin:alpha")), json!({})).await.ok();
@@ -255,7 +257,7 @@ async fn edits_and_threads_come_with_the_message() {
     let like = json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": root, "key": "👍" } });
     ben.sends(&room, "m.reaction", like.clone()).await;
     let path = room_path(&room, "send/m.reaction/again");
-    ben.put(&path, like).await.refused(400, "M_DUPLICATE_ANNOTATION");
+    ben.put(&path, like).await.refused_as("sendMessage 400 M_DUPLICATE_ANNOTATION");
 }
 
 #[tokio::test]
@@ -322,7 +324,7 @@ async fn a_threaded_receipt_stands_on_what_is_related_to_the_thread() {
     for event in [&root, &related[0], &related[1]] {
         ann.post(&receipt(event), json!({ "thread_id": root })).await.ok();
     }
-    ann.post(&receipt(&apart), json!({ "thread_id": root })).await.refused(400, "M_INVALID_PARAM");
+    ann.post(&receipt(&apart), json!({ "thread_id": root })).await.refused_as("postReceipt 400 M_INVALID_PARAM");
     ann.post(&receipt(&apart), json!({ "thread_id": "" })).await.refused(400, "M_INVALID_PARAM");
     ann.post(&receipt(&apart), json!({ "thread_id": 5 })).await.refused(400, "M_INVALID_PARAM");
     ann.post(&room_path(&room, "receipt/m.nonsense/$e"), json!({})).await.refused(400, "M_INVALID_PARAM");

@@ -5,6 +5,7 @@
 
 pub(crate) mod campus;
 pub(crate) mod gateway;
+pub(crate) mod named;
 pub(crate) mod peer;
 pub(crate) mod person;
 mod wires;

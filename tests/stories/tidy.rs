@@ -1,6 +1,7 @@
 //! The house rules that a test can hold.
 
 mod endpoints;
+mod errors;
 mod layers;
 mod sources;
 

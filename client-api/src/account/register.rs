@@ -1,7 +1,7 @@
 //! `/register` and what belongs to it.
 
 use axum::extract::State;
-use lyceum_accounts::{Accounts, DeviceChoice, InteractiveAuth, NewPerson, Registered, TokenState};
+use lyceum_accounts::{Accounts, DeviceChoice, InteractiveAuth, NewPerson, Registered};
 use lyceum_web::{Answer, ApiError, MaybeAppserviceRaw, Public, RawJson, Ruma, WebState, body};
 use ruma::{
     OwnedDeviceId, UserId,
@@ -96,6 +96,6 @@ pub(crate) async fn check_registration_token_validity(
     State(accounts): State<Accounts>,
     request: Public<check_registration_token_validity::v1::Request>,
 ) -> Answer<check_registration_token_validity::v1::Response> {
-    let state = accounts.registration_token_state(&request.body.token).await?;
-    Ok(Ruma(check_registration_token_validity::v1::Response::new(state == TokenState::Valid)))
+    let valid = accounts.lets_in(&request.body.token).await?;
+    Ok(Ruma(check_registration_token_validity::v1::Response::new(valid)))
 }

@@ -1,9 +1,11 @@
 //! E-mail addresses and telephone numbers. Nobody has any on this server, and none can be added: clients are told so by
 //! `m.3pid_changes` in the capabilities, and here when they ask all the same.
 
+use axum::extract::State;
+use lyceum_accounts::{Accounts, InteractiveAuth};
 use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, PublicRaw, RawJson, Ruma, body};
 use ruma::api::client::account::ThirdPartyIdRemovalStatus;
-use ruma::api::client::account::{add_3pid, bind_3pid, delete_3pid, get_3pids, unbind_3pid};
+use ruma::api::client::account::{bind_3pid, delete_3pid, get_3pids, unbind_3pid};
 use serde::Deserialize;
 
 use crate::answers::Raw;
@@ -18,8 +20,20 @@ pub(crate) async fn add_3pid_by_identity_server(_: AuthedRaw<()>) -> Raw {
     Err(not_validated().with_status(http::StatusCode::FORBIDDEN))
 }
 
-/// `POST /_matrix/client/v3/account/3pid/add`
-pub(crate) async fn add_3pid(_: Authed<add_3pid::v3::Request>) -> Answer<add_3pid::v3::Response> {
+#[derive(Deserialize)]
+struct Add {
+    auth: Option<InteractiveAuth>,
+    client_secret: Option<String>,
+    sid: Option<String>,
+}
+
+/// `POST /_matrix/client/v3/account/3pid/add`. Who asks is confirmed first, as everywhere.
+pub(crate) async fn add_3pid(State(accounts): State<Accounts>, request: AuthedRaw<()>) -> Raw {
+    let asked: Add = body::json(&request.body)?;
+    if asked.client_secret.is_none() || asked.sid.is_none() {
+        return Err(ApiError::missing_param("client_secret and sid are required"));
+    }
+    accounts.confirm("POST /account/3pid/add", &request.session.user_id, asked.auth.as_ref()).await?;
     Err(not_validated())
 }
 
@@ -43,6 +57,9 @@ pub(crate) async fn delete_3pid(_: Authed<delete_3pid::v3::Request>) -> Answer<d
 struct Asked {
     client_secret: Option<String>,
     send_attempt: Option<u64>,
+    email: Option<String>,
+    phone_number: Option<String>,
+    id_server: Option<String>,
 }
 
 /// `POST …/requestToken` of adding an address, and of registering with one.
@@ -62,9 +79,44 @@ fn check(request: &PublicRaw<()>) -> Result<(), ApiError> {
     if asked.client_secret.is_none() || asked.send_attempt.is_none() {
         return Err(ApiError::missing_param("client_secret and send_attempt are required"));
     }
-    Ok(())
+    if asked.email.is_some_and(|email| !is_email(&email)) || asked.phone_number.is_some_and(|phone| !is_phone(&phone)) {
+        return Err(ApiError::invalid_param("This is no address that anything could be sent to"));
+    }
+    match asked.id_server {
+        Some(_) => Err(ApiError::server_not_trusted("This server works with no identity server")),
+        None => Ok(()),
+    }
+}
+
+/// Whether an e-mail could have this address, as far as its form tells.
+fn is_email(address: &str) -> bool {
+    let plain = !address.contains(|c: char| c.is_whitespace() || c.is_control());
+    plain && address.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+}
+
+/// Whether a telephone number could be dialled: digits, and what people write between them.
+fn is_phone(number: &str) -> bool {
+    let written = |c: char| c.is_ascii_digit() || " +-()./".contains(c);
+    number.chars().all(written) && number.contains(|c: char| c.is_ascii_digit())
 }
 
 fn not_validated() -> ApiError {
     ApiError::threepid_auth_failed("This address has not been validated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_form() {
+        assert!(is_email("anna@alpha.example") && is_email("\"a@b\"@alpha.example"));
+        for wrong in ["", "anna", "@alpha.example", "anna@", "an na@alpha.example", "anna@alpha\n.example"] {
+            assert!(!is_email(wrong), "{wrong:?}");
+        }
+        assert!(is_phone("+43 1 234-56") && is_phone("07700900001"));
+        for wrong in ["", "+", "call me", "12\u{0}3"] {
+            assert!(!is_phone(wrong), "{wrong:?}");
+        }
+    }
 }

@@ -34,7 +34,13 @@ pub(crate) async fn create_content(
     RawJson::of(&json!({ "content_uri": uri(&media, &id) }))
 }
 
-pub(crate) async fn create_mxc_uri(State(media): State<Media>, AuthedRaw { session, .. }: AuthedRaw<()>) -> Raw {
+pub(crate) async fn create_mxc_uri(
+    State(media): State<Media>,
+    State(institution): State<Institution>,
+    AuthedRaw { session, .. }: AuthedRaw<()>,
+) -> Raw {
+    // Who may not upload is told so before they have anything to upload to (spec: 403 of `POST /media/v1/create`).
+    institution.check_upload(&session.user_id).await?;
     let reserved = media.reserve(&session.user_id).await?;
     RawJson::of(&json!({ "content_uri": uri(&media, &reserved.id), "unused_expires_at": reserved.until_ms }))
 }

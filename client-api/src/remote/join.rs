@@ -8,7 +8,7 @@ use lyceum_web::ApiError;
 use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName, room_version_rules::RoomVersionRules};
 use std::sync::Arc;
 
-use super::{Remote, Trouble, as_sent};
+use super::{Remote, Trouble, as_sent, trouble::of_handing_in};
 
 impl Remote {
     /// Comes into a room by one of the servers that are in it.
@@ -38,7 +38,8 @@ impl Remote {
         let version = self.version_of(&template)?;
         let borrowed = Borrowed { room, version: &version, event: &template.event };
         let event = self.rooms.complete_join(joining, borrowed).await?;
-        let answer = self.peers.send_join(server, room, event.id(), as_sent(&event)?, OmitMembers::No).await?;
+        let sent = self.peers.send_join(server, room, event.id(), as_sent(&event)?, OmitMembers::No).await;
+        let answer = sent.map_err(of_handing_in)?;
         self.take_up_join(server, (room, version), event, answer).await
     }
 

@@ -1,6 +1,7 @@
 //! What went wrong with several servers that were asked in turn, and which of it is told. Pure.
 
 use http::StatusCode;
+use lyceum_peers::PeerError;
 use lyceum_web::ApiError;
 use ruma::RoomId;
 
@@ -26,6 +27,16 @@ impl Trouble {
     }
 }
 
+/// What a server said to an event that this one has made. If it found a parameter missing or wrong, that is none of the
+/// client's (spec, `send_join` and `invite`: "the Client-Server API request SHOULD fail with a 5xx error").
+pub(super) fn of_handing_in(error: PeerError) -> ApiError {
+    let is_ours = matches!(&error, PeerError::Refused { errcode, .. } if errcode == "M_MISSING_PARAM" || errcode == "M_INVALID_PARAM");
+    match is_ours {
+        true => ApiError::unknown(error.to_string()).with_status(StatusCode::BAD_GATEWAY),
+        false => error.into(),
+    }
+}
+
 /// A refusal says more than ignorance, and that more than silence.
 fn weight(error: &ApiError) -> u8 {
     match error.status {
@@ -39,7 +50,21 @@ fn weight(error: &ApiError) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ruma::room_id;
+    use ruma::{owned_server_name, room_id};
+
+    #[test]
+    fn a_client_is_not_blamed_for_what_this_server_wrote() {
+        let refused = |errcode: &str| PeerError::Refused {
+            server: owned_server_name!("far.example"),
+            status: 400,
+            errcode: errcode.to_owned(),
+            message: "no".to_owned(),
+            body: "{}".into(),
+        };
+        for (errcode, status) in [("M_MISSING_PARAM", 502), ("M_INVALID_PARAM", 502), ("M_UNABLE_TO_GRANT_JOIN", 400)] {
+            assert_eq!(of_handing_in(refused(errcode)).status.as_u16(), status, "{errcode}");
+        }
+    }
 
     #[test]
     fn the_most_telling_error_is_told() {

@@ -4,7 +4,7 @@ use http::Method;
 use lyceum_web::{Family, RouteOptions, Routes};
 use ruma::api::client::{
     account::{
-        change_password, deactivate as close_account, register as registration,
+        add_3pid, change_password, deactivate as close_account, register as registration,
         request_3pid_management_token_via_email, request_3pid_management_token_via_msisdn,
         request_password_change_token_via_email, request_password_change_token_via_msisdn,
         request_registration_token_via_email, request_registration_token_via_msisdn,
@@ -68,7 +68,7 @@ fn addresses(routes: Routes<Api>) -> Routes<Api> {
     let old = ["/_matrix/client/r0/account/3pid", "/_matrix/client/v3/account/3pid"];
     let routes = routes
         .mount_at(&Method::POST, &old, PLAIN, threepids::add_3pid_by_identity_server)
-        .mount(threepids::add_3pid)
+        .mount_as::<add_3pid::v3::Request, _, _>(PLAIN, threepids::add_3pid)
         .mount(threepids::bind_3pid)
         .mount(threepids::unbind_3pid)
         .mount(threepids::delete_3pid)
@@ -110,13 +110,15 @@ fn profiles_and_presence(routes: Routes<Api>) -> Routes<Api> {
     routes
         .mount_at(&Method::GET, &PROFILE, PLAIN, profile::get_profile)
         .mount_at(&Method::GET, &PROFILE_FIELD, PLAIN, profile::get_profile_field)
-        .mount_at(&Method::PUT, &PROFILE_FIELD, ACTIVE.guests(), profile::set_profile_field)
-        .mount_at(&Method::DELETE, &PROFILE_FIELD, ACTIVE.guests(), profile::delete_profile_field)
+        .mount_at(&Method::PUT, &PROFILE_FIELD, CHANGING_PROFILE, profile::set_profile_field)
+        .mount_at(&Method::DELETE, &PROFILE_FIELD, CHANGING_PROFILE, profile::delete_profile_field)
         .mount_as::<set_presence::v3::Request, _, _>(PLAIN, presence::set_presence)
         .mount_as::<get_presence::v3::Request, _, _>(PLAIN, presence::get_presence)
         .mount_as::<search_users::v3::Request, _, _>(PLAIN, user_directory::search_users)
 }
 
+/// Limited, says the specification: each change of a name is an event in every room.
+const CHANGING_PROFILE: RouteOptions = ACTIVE.guests().family(Family::Other);
 const PROFILE: [&str; 2] = ["/_matrix/client/r0/profile/{user_id}", "/_matrix/client/v3/profile/{user_id}"];
 const PROFILE_FIELD: [&str; 3] = [
     "/_matrix/client/r0/profile/{user_id}/{field}",

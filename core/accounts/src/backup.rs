@@ -157,7 +157,13 @@ impl Accounts {
     /// Deletes a backup and its keys.
     pub async fn delete_backup(&self, user: &UserId, version: &str) -> Result<()> {
         let _guard = self.lock(user.as_str()).await;
-        let backup = self.backup(user, version).await?;
+        let version: u64 = version.parse().map_err(|_| no_backup())?;
+        let row = self.store().get(&BACKUPS, (user.as_str(), version)).await?.ok_or_else(no_backup)?;
+        // Spec: "If the backup was previously deleted, the call should succeed rather than returning an error."
+        if row.deleted {
+            return Ok(());
+        }
+        let backup = Backup::new(version, row);
         let gone = BackupRow { auth_data: "{}".into(), count: 0, deleted: true, ..backup.row() };
         let mut batch = Batch::new();
         batch.put(&BACKUPS, (user.as_str(), backup.version), &gone);

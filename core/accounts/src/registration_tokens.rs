@@ -42,6 +42,12 @@ impl Accounts {
         Ok(self.state_of(&row))
     }
 
+    /// Whether a token would let somebody in; an error where nobody is let in.
+    pub async fn lets_in(&self, token: &str) -> Result<bool> {
+        self.registration_flows()?;
+        Ok(self.registration_token_state(token).await? == TokenState::Valid)
+    }
+
     fn state_of(&self, token: &RegistrationToken) -> TokenState {
         if token.uses_allowed.is_some_and(|allowed| token.completed >= allowed) {
             TokenState::UsedUp

@@ -203,7 +203,10 @@ impl Accounts {
         let known = self.store().get(&DEVICES, key).await?;
         match &known {
             Some(_) => self.end_tokens(batch, user, &device_id).await?,
-            None => self.check_room_for_device(user).await?,
+            None => {
+                self.check_no_cross_signing_key(user, &device_id).await?;
+                self.check_room_for_device(user).await?;
+            }
         }
         let known_name = known.as_ref().and_then(|device| device.display_name.clone());
         let device = DeviceRow {

@@ -75,7 +75,8 @@ impl Rooms {
                 Authorising::By(by) => {
                     content.insert("join_authorised_via_users_server".to_owned(), by.to_string().into());
                 }
-                Authorising::Nobody => return Err(RoomError::UnableToAuthorizeJoin),
+                Authorising::Unknown => return Err(RoomError::UnableToAuthorizeJoin),
+                Authorising::Nobody => return Err(nobody_vouches()),
             }
         }
         let draft = Draft::state(TimelineEventType::RoomMember, user.as_str(), content);
@@ -172,12 +173,15 @@ impl Rooms {
             join_authorised_via_users_server: Option<ruma::OwnedUserId>,
         }
         let by = event.content_as::<Content>().and_then(|content| content.join_authorised_via_users_server);
-        let Some(by) = by.filter(|by| self.is_local(by)) else { return Ok(false) };
-        let snapshot = self.snapshot(event.room()).await?;
-        if let Authorising::Nobody = self.authorising_user(&snapshot, event.sender()).await? {
-            return Err(RoomError::UnableToGrantJoin(format!("{by} cannot vouch for that join")));
+        if !by.is_some_and(|by| self.is_local(&by)) {
+            return Ok(false);
         }
-        Ok(true)
+        let snapshot = self.snapshot(event.room()).await?;
+        match self.authorising_user(&snapshot, event.sender()).await? {
+            Authorising::Unknown => Err(RoomError::UnableToAuthorizeJoin),
+            Authorising::Nobody => Err(nobody_vouches()),
+            Authorising::NotNeeded | Authorising::By(_) => Ok(true),
+        }
     }
 
     /// Takes up a leave.
@@ -190,6 +194,11 @@ impl Rooms {
         self.take_up(origin, event, Membership::Knock).await?;
         Ok(told_outside(&*self.snapshot(event.room()).await?))
     }
+}
+
+/// Spec: "a different server should be attempted for the join".
+fn nobody_vouches() -> RoomError {
+    RoomError::UnableToGrantJoin("nobody of this server may vouch for that join".to_owned())
 }
 
 /// The servers whose people are in a room.

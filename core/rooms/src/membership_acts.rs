@@ -110,8 +110,8 @@ impl Rooms {
             Authorising::By(user) => {
                 draft.content.insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
             }
-            Authorising::Nobody if snapshot.servers().count() > 1 => return Ok(Outcome::ByAnotherServer),
-            Authorising::Nobody => return Err(RoomError::UnableToAuthorizeJoin),
+            _ if snapshot.servers().count() > 1 => return Ok(Outcome::ByAnotherServer),
+            Authorising::Unknown | Authorising::Nobody => return Err(RoomError::UnableToAuthorizeJoin),
         }
         let event = writing.append(sender, draft).await?;
         writing.queue().durable().await?;
@@ -131,7 +131,7 @@ impl Rooms {
             Some(false) => {
                 return Err(RoomError::forbidden("you are in none of the rooms whose members may join this one"));
             }
-            None => return Ok(Authorising::Nobody),
+            None => return Ok(Authorising::Unknown),
         }
         let able = snapshot.local_joined().find(|user| snapshot.power_levels().user_can_invite(user));
         Ok(able.map_or(Authorising::Nobody, |user| Authorising::By(user.clone())))
@@ -320,6 +320,8 @@ pub(crate) enum Authorising {
     NotNeeded,
     /// This person of this server does.
     By(OwnedUserId),
+    /// This server is in none of the rooms that would tell whether the person may join.
+    Unknown,
     /// The person may join, but nobody of this server may say so.
     Nobody,
 }

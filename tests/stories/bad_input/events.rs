@@ -85,7 +85,7 @@ async fn identifiers_have_their_form_and_length() {
     let room = ann.creates_room().await;
     let long = |sigil: &str| format!("{sigil}{}:alpha", "x".repeat(250));
     for wrong in ["ann", "@ann", "!ann:alpha", "@ann:", "@:", "", long("@").as_str()] {
-        ann.post(&path(&room, "invite"), json!({ "user_id": wrong })).await.refused(400, "M_BAD_JSON");
+        ann.post(&path(&room, "invite"), json!({ "user_id": wrong })).await.refused_as("inviteUser 400 M_BAD_JSON");
         ann.post(&path(&room, "ban"), json!({ "user_id": wrong })).await.refused(400, "M_BAD_JSON");
         if !wrong.is_empty() {
             let profile = format!("/_matrix/client/v3/profile/{}", encoded(wrong));
@@ -106,8 +106,8 @@ async fn identifiers_have_their_form_and_length() {
     }
     for wrong in ["a:alpha", "!a:alpha", long("#").as_str()] {
         let alias = format!("/_matrix/client/v3/directory/room/{}", encoded(wrong));
-        ann.get(&alias).await.refused(400, "M_INVALID_PARAM");
-        ann.put(&alias, json!({ "room_id": room })).await.refused(400, "M_INVALID_PARAM");
+        ann.get(&alias).await.refused_as("getRoomIdByAlias 400 M_INVALID_PARAM");
+        ann.put(&alias, json!({ "room_id": room })).await.refused_as("setRoomAlias 400 M_INVALID_PARAM");
     }
 }
 
@@ -128,16 +128,20 @@ async fn what_is_not_there_is_not_found() {
             .refused(404, "M_NOT_FOUND");
         ann.post(&path(&room, "read_markers"), json!({ "m.fully_read": event })).await.refused(404, "M_NOT_FOUND");
         let relations = format!("/_matrix/client/v1/rooms/{}/relations/{}", encoded(&room), encoded(event));
-        ann.get(&relations).await.refused(404, "M_NOT_FOUND");
+        ann.get(&relations).await.refused_as("getRelatingEvents 404 M_NOT_FOUND");
     }
     ann.post("/_matrix/client/v3/join/!nowhere:alpha", json!({})).await.refused(404, "M_NOT_FOUND");
     ann.get("/_matrix/client/v3/directory/room/%23nowhere:alpha").await.refused(404, "M_NOT_FOUND");
-    ann.delete("/_matrix/client/v3/directory/room/%23nowhere:alpha").await.refused(404, "M_NOT_FOUND");
-    ann.get("/_matrix/client/v3/directory/list/room/!nowhere:alpha").await.refused(404, "M_NOT_FOUND");
-    ann.get("/_matrix/client/v3/profile/@nobody:alpha").await.refused(404, "M_NOT_FOUND");
+    ann.delete("/_matrix/client/v3/directory/room/%23nowhere:alpha")
+        .await
+        .refused_as("deleteRoomAlias 404 M_NOT_FOUND");
+    ann.get("/_matrix/client/v3/directory/list/room/!nowhere:alpha")
+        .await
+        .refused_as("getRoomVisibilityOnDirectory 404 M_NOT_FOUND");
+    ann.get("/_matrix/client/v3/profile/@nobody:alpha").await.refused_as("getUserProfile 404 M_NOT_FOUND");
     let eve = ben;
     eve.get(&path(&room, "joined_members")).await.refused(403, "M_FORBIDDEN");
-    eve.get(&path(&room, "state/m.room.name")).await.refused(403, "M_FORBIDDEN");
+    eve.get(&path(&room, "state/m.room.name/")).await.refused_as("getRoomStateWithKey 403 *");
 }
 
 #[tokio::test]
@@ -154,10 +158,14 @@ async fn the_powerless_and_the_banned_change_nothing() {
         ("m.room.join_rules", json!({ "join_rule": "public" })),
         ("m.room.tombstone", json!({ "body": "", "replacement_room": "!x:alpha" })),
     ] {
-        ben.put(&path(&room, &format!("state/{kind}")), content).await.refused(403, "M_FORBIDDEN");
+        ben.put(&path(&room, &format!("state/{kind}/")), content)
+            .await
+            .refused_as("setRoomStateWithKey 403 M_FORBIDDEN");
     }
-    for act in ["kick", "ban", "unban"] {
-        ben.post(&path(&room, act), json!({ "user_id": cay.id })).await.refused(403, "M_FORBIDDEN");
+    for (act, refusal) in
+        [("kick", "kick 403 M_FORBIDDEN"), ("ban", "ban 403 M_FORBIDDEN"), ("unban", "unban 403 M_FORBIDDEN")]
+    {
+        ben.post(&path(&room, act), json!({ "user_id": cay.id })).await.refused_as(refusal);
     }
     ben.post(&path(&room, "upgrade"), json!({ "new_version": "11" })).await.refused(403, "M_FORBIDDEN");
     assert_eq!(history(&ann, &room).await.len(), before, "nothing changed");
@@ -165,7 +173,9 @@ async fn the_powerless_and_the_banned_change_nothing() {
     ann.post(&path(&room, "ban"), json!({ "user_id": ben.id })).await.ok();
     ben.put(&path(&room, "send/m.room.message/1"), json!({ "body": "still here" })).await.refused(403, "M_FORBIDDEN");
     ben.post(&path(&room, "join"), json!({})).await.refused(403, "M_FORBIDDEN");
-    ben.post(&format!("/_matrix/client/v3/knock/{}", encoded(&room)), json!({})).await.refused(403, "M_FORBIDDEN");
+    ben.post(&format!("/_matrix/client/v3/knock/{}", encoded(&room)), json!({}))
+        .await
+        .refused_as("knockRoom 403 M_FORBIDDEN");
     ben.put(&path(&room, &format!("typing/{}", ben.id)), json!({ "typing": true })).await.refused(403, "M_FORBIDDEN");
     cay.post(&path(&room, "invite"), json!({ "user_id": ben.id })).await.refused(403, "M_FORBIDDEN");
     assert_eq!(history(&ann, &room).await.len(), before + 1, "the ban alone");

@@ -34,7 +34,9 @@ async fn what_is_somebody_elses_stays_theirs() {
         ben.put(&path, body).await.refused(403, "M_FORBIDDEN");
     }
     ben.delete(&format!("{in_room}/tags/u.mine")).await.refused(403, "M_FORBIDDEN");
-    ben.delete(&format!("/_matrix/client/v3/profile/{}/displayname", ann.id)).await.refused(403, "M_FORBIDDEN");
+    ben.delete(&format!("/_matrix/client/v3/profile/{}/displayname", ann.id))
+        .await
+        .refused_as("deleteProfileField 403 M_FORBIDDEN");
     ben.post(&format!("{own}/filter"), json!({})).await.refused(403, "M_FORBIDDEN");
     ben.post(&format!("{own}/openid/request_token"), json!({})).await.refused(403, "M_FORBIDDEN");
     let device = format!("/_matrix/client/v3/devices/{}", ann.device);

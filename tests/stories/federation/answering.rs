@@ -201,6 +201,6 @@ async fn the_event_at_a_time_is_found() {
     assert_eq!((&found["event_id"], &found["origin_server_ts"]), (&json!(later), &json!(ts)));
     let found = beta.gets(alpha, &path(ts - 5, "b")).await.ok();
     assert_ne!(found["event_id"], later.as_str());
-    beta.gets(alpha, &path(ts + 5, "f")).await.refused(404, "M_NOT_FOUND");
+    beta.gets(alpha, &path(ts + 5, "f")).await.refused_as("servers/getEventByTimestamp 404 M_NOT_FOUND");
     beta.gets(alpha, &path(ts, "x")).await.refused(400, "M_INVALID_PARAM");
 }

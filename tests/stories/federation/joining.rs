@@ -95,14 +95,16 @@ async fn a_template_is_refused_for_its_reasons() {
     let make = |what: &str, room: &str, user: &str, versions: &str| {
         format!("/_matrix/federation/v1/make_{what}/{}/{}?{versions}", encoded(room), encoded(user))
     };
-    beta.gets(alpha, &make("join", &private, &ben.id, VERSIONS)).await.refused(403, "M_FORBIDDEN");
+    beta.gets(alpha, &make("join", &private, &ben.id, VERSIONS)).await.refused_as("servers/makeJoin 403 M_FORBIDDEN");
     beta.gets(alpha, &make("join", &private, &ann.id, VERSIONS)).await.refused(403, "M_FORBIDDEN");
-    beta.gets(alpha, &make("join", "!nowhere:alpha.example", &ben.id, VERSIONS)).await.refused(404, "M_NOT_FOUND");
-    beta.gets(alpha, &make("knock", &private, &ben.id, VERSIONS)).await.refused(403, "M_FORBIDDEN");
-    beta.gets(alpha, &make("leave", &private, &ben.id, "")).await.refused(403, "M_FORBIDDEN");
+    beta.gets(alpha, &make("join", "!nowhere:alpha.example", &ben.id, VERSIONS))
+        .await
+        .refused_as("servers/makeJoin 404 M_NOT_FOUND");
+    beta.gets(alpha, &make("knock", &private, &ben.id, VERSIONS)).await.refused_as("servers/makeKnock 403 M_FORBIDDEN");
+    beta.gets(alpha, &make("leave", &private, &ben.id, "")).await.refused_as("servers/makeLeave 403 M_FORBIDDEN");
     let room = ann.creates_public_room().await;
     let old = beta.gets(alpha, &make("join", &room, &ben.id, "ver=1&ver=9")).await;
-    assert_eq!(old.refused(400, "M_INCOMPATIBLE_ROOM_VERSION")["room_version"], "12");
+    assert_eq!(old.refused_as("servers/makeJoin 400 M_INCOMPATIBLE_ROOM_VERSION")["room_version"], "12");
     beta.gets(alpha, &make("join", &room, &ben.id, "")).await.refused(400, "M_INCOMPATIBLE_ROOM_VERSION");
     // Nobody but servers is answered.
     let stranger = alpha.stranger().get(&make("join", &room, &ben.id, VERSIONS)).await;
@@ -121,7 +123,7 @@ async fn a_membership_that_is_not_what_it_should_be_is_refused() {
     let mut changed = json_of(&join);
     changed["origin_server_ts"] = json!(7);
     let path = |id: &str| format!("/_matrix/federation/v2/send_join/{}/{}", encoded(&room), encoded(id));
-    beta.puts(alpha, &path(join.id().as_str()), changed).await.refused(400, "M_INVALID_PARAM");
+    beta.puts(alpha, &path(join.id().as_str()), changed).await.refused_as("servers/sendJoinV2 400 M_INVALID_PARAM");
     let mut renamed = json_of(&join);
     renamed["content"]["displayname"] = json!("somebody else");
     beta.puts(alpha, &path(join.id().as_str()), renamed).await.refused(400, "M_INVALID_PARAM");
@@ -130,8 +132,8 @@ async fn a_membership_that_is_not_what_it_should_be_is_refused() {
     unsigned["signatures"] = json!({});
     beta.puts(alpha, &path(join.id().as_str()), unsigned).await.refused(400, "M_INVALID_PARAM");
     // A leave is no join, a message is neither, and somebody else's join is not beta's to send.
-    beta.hands_in(alpha, "v2/send_leave", &join).await.refused(400, "M_INVALID_PARAM");
-    beta.hands_in(alpha, "v1/send_knock", &join).await.refused(400, "M_INVALID_PARAM");
+    beta.hands_in(alpha, "v2/send_leave", &join).await.refused_as("servers/sendLeaveV2 400 M_INVALID_PARAM");
+    beta.hands_in(alpha, "v1/send_knock", &join).await.refused_as("servers/sendKnock 400 M_INVALID_PARAM");
     let mut of_ann = json_of(&join);
     (of_ann["sender"], of_ann["state_key"]) = (json!(ann.id), json!(ann.id));
     of_ann.as_object_mut().expect("an object").remove("signatures");
@@ -192,7 +194,7 @@ async fn a_restricted_room_is_joined_with_somebody_vouching() {
 }
 
 /// The body of an invite of `guest`, and the path it is put at.
-async fn invitation(host: &Host, (ann, guest): (&Person, &str), room: &str, kind: &str) -> (String, Value) {
+pub(super) async fn invitation(host: &Host, (ann, guest): (&Person, &str), room: &str, kind: &str) -> (String, Value) {
     let content = serde_json::from_value(json!({ "membership": kind })).expect("canonical");
     let event = host.forges(room, &ann.id, Draft::state("m.room.member", guest, content), Forged::default()).await;
     let snapshot = host.server.rooms().snapshot(event.room()).await.expect("the room is here");
@@ -262,7 +264,7 @@ async fn an_invite_that_is_none_is_not_signed() {
     let mut mixed = good.clone();
     mixed["invite_room_state"] = of_other["invite_room_state"].clone();
     refuse(&good_path, mixed, 400, "M_INVALID_PARAM").await;
-    refuse(&good_path, json!({}), 400, "M_BAD_JSON").await;
+    refuse(&good_path, json!([]), 400, "M_BAD_JSON").await;
     assert!(ben.syncs("timeout=0").await["rooms"]["invite"].get(&room).is_none());
     alpha.stranger().put(&good_path, good.clone()).await.refused(401, "M_UNAUTHORIZED");
     assert_eq!(RoomVersionId::V12.as_str(), good["room_version"]);

@@ -106,7 +106,7 @@ async fn a_space_is_told_as_far_as_a_server_may_know_of_it() {
     assert_eq!((&told["children"][0]["room_id"], &told["inaccessible_children"]), (&json!(open), &json!([secret])));
     let suggested = gamma.gets(alpha, &format!("{}?suggested_only=true", path(&space))).await.ok();
     assert_eq!(suggested["children"], json!([]));
-    gamma.gets(alpha, &path(&secret)).await.refused(404, "M_NOT_FOUND");
+    gamma.gets(alpha, &path(&secret)).await.refused_as("servers/getSpaceHierarchy 404 M_NOT_FOUND");
     gamma.gets(alpha, &path("!nowhere:alpha.example")).await.refused(404, "M_NOT_FOUND");
     alpha.stranger().get(&path(&space)).await.refused(401, "M_UNAUTHORIZED");
 }

@@ -195,6 +195,7 @@ async fn who_is_blocked_reads_and_says_nothing() {
     host.changes(vec![block(None, Some(Block { until_ms: None }))]).await;
     refused_by("blocked", ann.put(&says(&other, "1"), message()).await);
     refused_by("blocked", ann.post("/_matrix/media/v3/upload", json!({})).await);
+    ann.post("/_matrix/media/v1/create", json!({})).await.refused_as("createContent 403 M_FORBIDDEN");
     refused_by("blocked", ann.post(CREATE, json!({})).await);
     host.changes(vec![block(None, None), block(Some(&room), None)]).await;
     ann.says(&room, "again").await;

@@ -28,7 +28,7 @@ async fn what_another_server_has_not_or_has_too_much_of_is_refused() {
     let bob = campus.person_at("beta.example", "bob").await;
     let address = uploads(&ada, "text/plain", "", b"more than ten bytes").await;
 
-    bob.get(&download(&address)).await.refused(502, "M_TOO_LARGE");
+    bob.get(&download(&address)).await.refused_as("getContentAuthed 502 M_TOO_LARGE");
     bob.get(&download("alpha.example/unknown")).await.refused(404, "M_NOT_FOUND");
     bob.get(&format!("{}?allow_remote=false", download(&address))).await.refused(404, "M_NOT_FOUND");
     bob.get(&format!("{AUTHED}/download/beta.example/{}", address.rsplit('/').next().unwrap_or_default()))

@@ -4,7 +4,7 @@ use super::{AUTHED, header, uploads};
 use crate::support::Campus;
 
 /// A PNG of these dimensions, all of one grey, as small as it gets; `rows` are really in it.
-fn png(width: u32, height: u32, rows: u32) -> Vec<u8> {
+pub(super) fn png(width: u32, height: u32, rows: u32) -> Vec<u8> {
     let mut raw = Vec::new();
     for _ in 0..rows {
         raw.push(0);
@@ -18,6 +18,18 @@ fn png(width: u32, height: u32, rows: u32) -> Vec<u8> {
     chunk(&mut file, b"IHDR", &head);
     chunk(&mut file, b"IDAT", &stored(&raw));
     chunk(&mut file, b"IEND", &[]);
+    file
+}
+
+/// A PNG that says it is so large, and holds one point.
+pub(super) fn bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut head = Vec::new();
+    head.extend(u32::to_be_bytes(width));
+    head.extend(u32::to_be_bytes(height));
+    head.extend([8, 6, 0, 0, 0]);
+    chunk(&mut file, b"IHDR", &head);
+    file.extend(&png(1, 1, 1)[33..]);
     file
 }
 
@@ -94,7 +106,7 @@ async fn what_only_says_that_it_is_a_picture_is_none() {
     for file in [&b"<html></html>"[..], &png(400, 300, 3)[..60], b"\x89PNG\r\n\x1a\n", b""] {
         let address = uploads(&ada, "image/png", "", file).await;
         let path = format!("{AUTHED}/thumbnail/{address}?width=32&height=32&method=crop");
-        ada.get(&path).await.refused(400, "M_UNKNOWN");
+        ada.get(&path).await.refused_as("getContentThumbnailAuthed 400 M_UNKNOWN");
     }
     // And a picture that says it is a page is one, and is made a picture.
     let address = uploads(&ada, "text/html", "", &png(40, 40, 40)).await;
@@ -107,16 +119,8 @@ async fn a_decompression_bomb_is_refused_before_it_goes_off() {
     let campus = Campus::of(["alpha.example"]).await;
     let ada = campus.person("ada").await;
     for (width, height) in [(29_000, 29_000), (1, 2_000_000_000), (u32::MAX >> 1, u32::MAX >> 1)] {
-        let file = png(1, 1, 1);
-        let mut bomb = b"\x89PNG\r\n\x1a\n".to_vec();
-        let mut head = Vec::new();
-        head.extend(u32::to_be_bytes(width));
-        head.extend(u32::to_be_bytes(height));
-        head.extend([8, 6, 0, 0, 0]);
-        chunk(&mut bomb, b"IHDR", &head);
-        bomb.extend(&file[33..]);
-        let address = uploads(&ada, "image/png", "", &bomb).await;
+        let address = uploads(&ada, "image/png", "", &bomb(width, height)).await;
         let asked = ada.get(&format!("{AUTHED}/thumbnail/{address}?width=32&height=32")).await;
-        asked.refused(413, "M_TOO_LARGE");
+        asked.refused_as("getContentThumbnailAuthed 413 M_TOO_LARGE");
     }
 }

@@ -98,9 +98,9 @@ async fn what_is_too_large_is_refused() {
     let upload = async |bytes: usize| {
         ada.ask_bytes(Method::POST, "/_matrix/media/v3/upload", "text/plain", vec![b'x'; bytes]).await
     };
-    upload(11).await.refused(413, "M_TOO_LARGE");
+    upload(11).await.refused_as("uploadContent 413 M_TOO_LARGE");
     upload(10).await.ok();
-    upload(6).await.refused(403, "M_FORBIDDEN");
+    upload(6).await.refused_as("uploadContent 403 M_FORBIDDEN");
     upload(5).await.ok();
     upload(1).await.refused(403, "M_FORBIDDEN");
 }
@@ -115,17 +115,23 @@ async fn an_id_can_be_had_before_its_content() {
     let address = mxc(&answer);
     let path = format!("/_matrix/media/v3/upload/{address}");
     let early = format!("{}?timeout_ms=0", download(&address));
-    bob.get(&early).await.refused(504, "M_NOT_YET_UPLOADED");
+    bob.get(&early).await.refused_as("getContentAuthed 504 M_NOT_YET_UPLOADED");
 
-    bob.ask_bytes(Method::PUT, &path, "text/plain", b"mine".to_vec()).await.refused(403, "M_FORBIDDEN");
+    bob.ask_bytes(Method::PUT, &path, "text/plain", b"mine".to_vec())
+        .await
+        .refused_as("uploadContentToMXC 403 M_FORBIDDEN");
     let waited = download(&address);
     let (uploaded, found) =
         tokio::join!(ada.ask_bytes(Method::PUT, &path, "text/plain", b"late".to_vec()), bob.get(&waited));
     uploaded.ok();
     assert_eq!(found.bytes, b"late");
-    ada.ask_bytes(Method::PUT, &path, "text/plain", b"again".to_vec()).await.refused(409, "M_CANNOT_OVERWRITE_MEDIA");
+    ada.ask_bytes(Method::PUT, &path, "text/plain", b"again".to_vec())
+        .await
+        .refused_as("uploadContentToMXC 409 M_CANNOT_OVERWRITE_MEDIA");
     let unknown = "/_matrix/media/v3/upload/alpha.example/unknown";
-    ada.ask_bytes(Method::PUT, unknown, "text/plain", b"x".to_vec()).await.refused(404, "M_NOT_FOUND");
+    ada.ask_bytes(Method::PUT, unknown, "text/plain", b"x".to_vec())
+        .await
+        .refused_as("uploadContentToMXC 404 M_NOT_FOUND");
 
     let unused = mxc(&create().await.ok());
     create().await.ok();

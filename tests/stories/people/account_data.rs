@@ -11,24 +11,24 @@ async fn account_data_is_kept_for_its_owner_alone() {
     let stranger = campus.host("alpha.example").stranger();
     let global = format!("/_matrix/client/v3/user/{}/account_data/m.direct", anna.id);
     let in_room = format!("/_matrix/client/v3/user/{}/rooms/!r:alpha.example/account_data/org.note", anna.id);
-    anna.get(&global).await.refused(404, "M_NOT_FOUND");
+    anna.get(&global).await.refused_as("getAccountData 404 M_NOT_FOUND");
     anna.put(&global, json!({ "@ben:alpha.example": ["!r:alpha.example"] })).await.ok();
     anna.put(&in_room, json!({ "text": "hi" })).await.ok();
     assert_eq!(anna.get(&global).await.ok(), json!({ "@ben:alpha.example": ["!r:alpha.example"] }));
     assert_eq!(anna.get(&in_room).await.ok(), json!({ "text": "hi" }));
 
-    ben.get(&global).await.refused(403, "M_FORBIDDEN");
-    ben.put(&in_room, json!({})).await.refused(403, "M_FORBIDDEN");
+    ben.get(&global).await.refused_as("getAccountData 403 M_FORBIDDEN");
+    ben.put(&in_room, json!({})).await.refused_as("setAccountDataPerRoom 403 M_FORBIDDEN");
     stranger.get(&global).await.refused(401, "M_MISSING_TOKEN");
-    anna.put(&global, json!([1])).await.refused(400, "M_BAD_JSON");
+    anna.put(&global, json!([1])).await.refused_as("setAccountData 400 M_BAD_JSON");
     for managed in ["m.push_rules", "m.fully_read"] {
         let path = format!("/_matrix/client/v3/user/{}/account_data/{managed}", anna.id);
-        anna.put(&path, json!({ "a": 1 })).await.refused(405, "M_BAD_JSON");
+        anna.put(&path, json!({ "a": 1 })).await.refused_as("setAccountData 405 M_BAD_JSON");
         let path = format!("/_matrix/client/v3/user/{}/rooms/!r:alpha.example/account_data/{managed}", anna.id);
-        anna.put(&path, json!({ "a": 1 })).await.refused(405, "M_BAD_JSON");
+        anna.put(&path, json!({ "a": 1 })).await.refused_as("setAccountDataPerRoom 405 M_BAD_JSON");
     }
     let bad_room = format!("/_matrix/client/v3/user/{}/rooms/nonsense/account_data/a", anna.id);
-    anna.put(&bad_room, json!({})).await.refused(400, "M_INVALID_PARAM");
+    anna.put(&bad_room, json!({})).await.refused_as("setAccountDataPerRoom 400 M_INVALID_PARAM");
 
     let unstable = format!("/_matrix/client/unstable/org.matrix.msc3391/user/{}/account_data/m.direct", anna.id);
     ben.delete(&unstable).await.refused(403, "M_FORBIDDEN");
@@ -61,7 +61,7 @@ async fn a_filter_is_found_again_by_its_id() {
     let id = anna.post(&path, filter.clone()).await.ok()["filter_id"].as_str().expect("an id").to_owned();
     assert_eq!(anna.post(&path, filter.clone()).await.ok()["filter_id"], *id);
     assert_eq!(anna.get(&format!("{path}/{id}")).await.ok(), filter);
-    anna.get(&format!("{path}/unknown")).await.refused(404, "M_NOT_FOUND");
+    anna.get(&format!("{path}/unknown")).await.refused_as("getFilter 404 *");
     anna.post(&path, json!({ "room": { "timeline": 5 } })).await.refused(400, "M_BAD_JSON");
     ben.get(&format!("{path}/{id}")).await.refused(403, "M_FORBIDDEN");
     ben.post(&path, json!({})).await.refused(403, "M_FORBIDDEN");

@@ -17,21 +17,21 @@ async fn a_person_sees_names_and_removes_their_devices() {
     let one = format!("{DEVICES}/{}", second.device);
     anna.put(&one, json!({ "display_name": "Tablet" })).await.ok();
     assert_eq!(anna.get(&one).await.ok()["display_name"], "Tablet");
-    anna.put(&format!("{DEVICES}/UNKNOWN"), json!({ "display_name": "x" })).await.refused(404, "M_NOT_FOUND");
-    anna.get(&format!("{DEVICES}/UNKNOWN")).await.refused(404, "M_NOT_FOUND");
+    anna.put(&format!("{DEVICES}/UNKNOWN"), json!({ "display_name": "x" })).await.refused_as("updateDevice 404 *");
+    anna.get(&format!("{DEVICES}/UNKNOWN")).await.refused_as("getDevice 404 *");
     ben.get(&one).await.refused(404, "M_NOT_FOUND");
     let long = json!({ "display_name": "x".repeat(2000) });
     anna.put(&one, long).await.refused(400, "M_INVALID_PARAM");
 
     let asked = anna.ask(http::Method::DELETE, &one, Some(json!({}))).await;
-    assert_eq!(asked.status, 401);
+    let asked = asked.refused_as("deleteDevice 401 *");
     let somebody_else = json!({ "auth": {
-        "type": "m.login.password", "session": asked.json["session"], "password": PASSWORD,
+        "type": "m.login.password", "session": asked["session"], "password": PASSWORD,
         "identifier": { "type": "m.id.user", "user": ben.id },
     } });
     anna.ask(http::Method::DELETE, &one, Some(somebody_else)).await.refused(403, "M_FORBIDDEN");
     let auth = json!({
-        "type": "m.login.password", "session": asked.json["session"], "password": PASSWORD,
+        "type": "m.login.password", "session": asked["session"], "password": PASSWORD,
         "identifier": { "type": "m.id.user", "user": anna.id },
     });
     anna.ask(http::Method::DELETE, &one, Some(json!({ "auth": auth }))).await.ok();
@@ -39,9 +39,9 @@ async fn a_person_sees_names_and_removes_their_devices() {
 
     let many = json!({ "devices": [third.device, "UNKNOWN"] });
     let asked = anna.post("/_matrix/client/v3/delete_devices", many.clone()).await;
-    assert_eq!(asked.status, 401);
+    let asked = asked.refused_as("deleteDevices 401 *");
     let mut confirmed = many;
-    confirmed["auth"] = json!({ "type": "m.login.password", "password": PASSWORD, "session": asked.json["session"] });
+    confirmed["auth"] = json!({ "type": "m.login.password", "password": PASSWORD, "session": asked["session"] });
     anna.post("/_matrix/client/v3/delete_devices", confirmed).await.ok();
     third.get(DEVICES).await.refused(401, "M_UNKNOWN_TOKEN");
     anna.post("/_matrix/client/v3/delete_devices", json!({})).await.refused(400, "M_MISSING_PARAM");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Campus;
+use crate::support::{Campus, campus::PASSWORD};
 
 #[tokio::test]
 async fn addresses_are_refused_in_the_specification_s_words() {
@@ -21,8 +21,11 @@ async fn addresses_are_refused_in_the_specification_s_words() {
     }
     let account = |path: &str| format!("/_matrix/client/v3/account/3pid{path}");
     let add = json!({ "client_secret": "s", "sid": "1" });
-    anna.post(&account(""), json!({ "three_pid_creds": {} })).await.refused(403, "M_THREEPID_AUTH_FAILED");
-    anna.post(&account("/add"), add.clone()).await.refused(400, "M_THREEPID_AUTH_FAILED");
+    anna.post(&account(""), json!({ "three_pid_creds": {} })).await.refused_as("post3PIDs 403 M_THREEPID_AUTH_FAILED");
+    let asked = anna.post(&account("/add"), add.clone()).await.refused_as("add3PID 401 *");
+    let mut confirmed = add.clone();
+    confirmed["auth"] = json!({ "type": "m.login.password", "password": PASSWORD, "session": asked["session"] });
+    anna.post(&account("/add"), confirmed).await.refused(400, "M_THREEPID_AUTH_FAILED");
     let mut bind = add.clone();
     bind["id_server"] = "id.example".into();
     bind["id_access_token"] = "t".into();

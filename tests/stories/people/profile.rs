@@ -24,14 +24,14 @@ async fn a_profile_has_a_name_a_picture_and_free_fields() {
     assert_eq!(ben.get(&path("displayname")).await.ok(), json!({ "displayname": "Anna" }));
     assert_eq!(ben.get(&unstable).await.ok(), json!({ "org.pronouns": ["she"] }));
 
-    ben.put(&path("displayname"), json!({ "displayname": "Mine" })).await.refused(403, "M_FORBIDDEN");
-    anna.put(&path("displayname"), json!({})).await.refused(400, "M_MISSING_PARAM");
-    anna.put(&path("displayname"), json!({ "displayname": 5 })).await.refused(400, "M_INVALID_PARAM");
+    ben.put(&path("displayname"), json!({ "displayname": "Mine" })).await.refused_as("setProfileField 403 M_FORBIDDEN");
+    anna.put(&path("displayname"), json!({})).await.refused_as("setProfileField 400 M_MISSING_PARAM");
+    anna.put(&path("displayname"), json!({ "displayname": 5 })).await.refused_as("setProfileField 400 M_INVALID_PARAM");
     anna.put(&path("Bad"), json!({ "Bad": 5 })).await.refused(400, "M_INVALID_PARAM");
     let long = "a".repeat(256);
-    anna.put(&path(&long), json!({ &long: 5 })).await.refused(400, "M_KEY_TOO_LARGE");
+    anna.put(&path(&long), json!({ &long: 5 })).await.refused_as("setProfileField 400 M_KEY_TOO_LARGE");
     let large = json!({ "org.large": "x".repeat(65 * 1024) });
-    anna.put(&path("org.large"), large).await.refused(400, "M_PROFILE_TOO_LARGE");
+    anna.put(&path("org.large"), large).await.refused_as("setProfileField 400 M_PROFILE_TOO_LARGE");
     stranger.put(&path("displayname"), json!({ "displayname": "x" })).await.refused(401, "M_MISSING_TOKEN");
 
     anna.delete(&path("org.pronouns")).await.ok();

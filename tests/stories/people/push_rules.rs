@@ -37,7 +37,7 @@ async fn everybody_has_the_default_rules_and_changes_their_own() {
     assert_eq!(poll["conditions"], pattern, "clients look for the rules in the proposal's form");
     anna.put(&format!("{RULES}/global/override/.m.rule.master/enabled"), json!({ "enabled": true })).await.ok();
     anna.delete(&content("first")).await.ok();
-    anna.get(&content("first")).await.refused(404, "M_NOT_FOUND");
+    anna.get(&content("first")).await.refused_as("getPushRule 404 M_NOT_FOUND");
     let shown = anna.get(&format!("/_matrix/client/v3/user/{}/account_data/m.push_rules", anna.id)).await.ok();
     assert_eq!(shown["global"]["override"][0]["enabled"], true);
 }
@@ -50,18 +50,26 @@ async fn rules_that_cannot_be_are_refused() {
     let rule = json!({ "pattern": "x", "actions": ["notify"] });
     anna.put(&path("content/.dotted"), rule.clone()).await.refused(400, "M_INVALID_PARAM");
     anna.put(&path("content/a%5Cb"), rule.clone()).await.refused(400, "M_INVALID_PARAM");
-    anna.put(&path("content/a?before=none"), rule.clone()).await.refused(400, "M_UNKNOWN");
+    anna.put(&path("content/a?before=none"), rule.clone()).await.refused_as("setPushRule 400 M_UNKNOWN");
     anna.put(&path("content/a?after=a"), rule.clone()).await.refused(400, "M_UNKNOWN");
     anna.put(&path("content/a"), json!({ "actions": ["notify"] })).await.refused(400, "M_BAD_JSON");
     anna.put(&path("room/nonsense"), json!({ "actions": [] })).await.refused(400, "M_INVALID_PARAM");
     anna.get(&path("nonsense/a")).await.refused(404, "M_NOT_FOUND");
-    for rest in ["content/none", "content/none/enabled", "content/none/actions"] {
-        anna.get(&path(rest)).await.refused(404, "M_NOT_FOUND");
+    for (rest, refusal) in [
+        ("content/none", "getPushRule 404 M_NOT_FOUND"),
+        ("content/none/enabled", "isPushRuleEnabled 404 M_NOT_FOUND"),
+        ("content/none/actions", "getPushRuleActions 404 M_NOT_FOUND"),
+    ] {
+        anna.get(&path(rest)).await.refused_as(refusal);
     }
-    anna.put(&path("content/none/enabled"), json!({ "enabled": true })).await.refused(404, "M_NOT_FOUND");
-    anna.put(&path("content/none/actions"), json!({ "actions": [] })).await.refused(404, "M_NOT_FOUND");
+    anna.put(&path("content/none/enabled"), json!({ "enabled": true }))
+        .await
+        .refused_as("setPushRuleEnabled 404 M_NOT_FOUND");
+    anna.put(&path("content/none/actions"), json!({ "actions": [] }))
+        .await
+        .refused_as("setPushRuleActions 404 M_NOT_FOUND");
     anna.put(&path("content/none/actions"), json!({})).await.refused(400, "M_MISSING_PARAM");
-    anna.delete(&path("content/none")).await.refused(404, "M_NOT_FOUND");
+    anna.delete(&path("content/none")).await.refused_as("deletePushRule 404 M_NOT_FOUND");
     anna.delete(&path("override/.m.rule.master")).await.refused(400, "M_INVALID_PARAM");
     anna.get(&format!("{RULES}/other/")).await.refused(404, "M_UNRECOGNIZED");
     for rest in ["", "global/", "global/content/a"] {

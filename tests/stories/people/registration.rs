@@ -19,10 +19,9 @@ async fn stranger(settings: &str) -> (Campus, Person) {
 #[tokio::test]
 async fn open_registration_asks_for_nothing_and_gives_a_session() {
     let (_campus, stranger) = stranger("").await;
-    let asked = stranger.post(REGISTER, json!({})).await;
-    assert_eq!(asked.status, 401);
-    assert_eq!(asked.json["flows"], json!([{ "stages": ["m.login.dummy"] }]));
-    let session = asked.json["session"].as_str().expect("a session").to_owned();
+    let asked = stranger.post(REGISTER, json!({})).await.refused_as("register 401 *");
+    assert_eq!(asked["flows"], json!([{ "stages": ["m.login.dummy"] }]));
+    let session = asked["session"].as_str().expect("a session").to_owned();
 
     let person = json!({
         "username": "Cleo", "password": "correct horse", "device_id": "TABLET",
@@ -32,16 +31,16 @@ async fn open_registration_asks_for_nothing_and_gives_a_session() {
     assert_eq!(answer["user_id"], "@cleo:alpha.example");
     assert_eq!(answer["device_id"], "TABLET");
     assert!(answer["access_token"].is_string());
-    stranger.post(REGISTER, person).await.refused(400, "M_USER_IN_USE");
+    stranger.post(REGISTER, person).await.refused_as("register 400 M_USER_IN_USE");
 }
 
 #[tokio::test]
 async fn names_that_cannot_be_and_passwords_too_short_are_refused_before_anything_is_asked() {
     let (_campus, stranger) = stranger("sign_in.password_length_min = 8").await;
     for name in ["with space", "ümlaut", "semi;colon", "", "back\\slash", &"x".repeat(300)] {
-        stranger.post(REGISTER, json!({ "username": name })).await.refused(400, "M_INVALID_USERNAME");
+        stranger.post(REGISTER, json!({ "username": name })).await.refused_as("register 400 M_INVALID_USERNAME");
         let available = format!("{REGISTER}/available?username={}", crate::support::person::encoded(name));
-        stranger.get(&available).await.refused(400, "M_INVALID_USERNAME");
+        stranger.get(&available).await.refused_as("checkUsernameAvailability 400 M_INVALID_USERNAME");
     }
     stranger.post(REGISTER, json!({ "username": "cleo", "password": "short" })).await.refused(400, "M_WEAK_PASSWORD");
     assert_eq!(stranger.get(&format!("{REGISTER}/available?username=cleo")).await.ok(), json!({ "available": true }));
@@ -77,7 +76,7 @@ async fn a_closed_server_makes_no_accounts_and_opens_to_no_guests() {
     stranger
         .post(REGISTER, json!({ "username": "ann", "password": "correct horse" }))
         .await
-        .refused(403, "M_FORBIDDEN");
+        .refused_as("register 403 M_FORBIDDEN");
 }
 
 fn mac(nonce: &str, name: &str, admin: bool) -> String {

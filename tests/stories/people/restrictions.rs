@@ -77,20 +77,48 @@ async fn only_administrators_restrict_and_neither_each_other_nor_themselves() {
     let (root, rita) = (host.admin("root").await, host.admin("rita").await);
     let (anna, stranger) = (campus.person("anna").await, host.stranger());
     for (path, field) in [(lock as fn(&str) -> String, "locked"), (suspend, "suspended")] {
-        let on = || json!({ field: true });
-        anna.put(&path(&root.id), on()).await.refused(403, "M_FORBIDDEN");
         // Nobody learns which accounts there are.
         anna.get(&path("@nobody:alpha.example")).await.refused(403, "M_FORBIDDEN");
-        stranger.put(&path(&anna.id), on()).await.refused(401, "M_MISSING_TOKEN");
+        anna.put(&path("@nobody:alpha.example"), json!({ field: true })).await.refused(403, "M_FORBIDDEN");
+        stranger.put(&path(&anna.id), json!({ field: true })).await.refused(401, "M_MISSING_TOKEN");
         stranger.get(&path(&anna.id)).await.refused(401, "M_MISSING_TOKEN");
-        root.put(&path(&rita.id), on()).await.refused(403, "M_FORBIDDEN");
-        root.get(&path(&rita.id)).await.refused(403, "M_FORBIDDEN");
-        root.put(&path(&root.id), on()).await.refused(403, "M_FORBIDDEN");
-        root.put(&path("@far:beta.example"), on()).await.refused(400, "M_INVALID_PARAM");
-        root.get(&path("@far:beta.example")).await.refused(400, "M_INVALID_PARAM");
-        root.put(&path("@nobody:alpha.example"), on()).await.refused(404, "M_NOT_FOUND");
-        root.get(&path("@nobody:alpha.example")).await.refused(404, "M_NOT_FOUND");
         root.put(&path(&anna.id), json!({})).await.refused(400, "M_BAD_JSON");
+    }
+    let refusals = [
+        (&anna, root.id.as_str(), 403),
+        (&root, rita.id.as_str(), 403),
+        (&root, root.id.as_str(), 403),
+        (&root, "@far:beta.example", 400),
+        (&root, "@nobody:alpha.example", 404),
+    ];
+    for (person, of, status) in refusals {
+        let [get_lock, set_lock, get_suspend, set_suspend] = match status {
+            400 => [
+                "getAdminLockUser 400 M_INVALID_PARAM",
+                "setAdminLockUser 400 M_INVALID_PARAM",
+                "getAdminSuspendUser 400 M_INVALID_PARAM",
+                "setAdminSuspendUser 400 M_INVALID_PARAM",
+            ],
+            403 => [
+                "getAdminLockUser 403 M_FORBIDDEN",
+                "setAdminLockUser 403 M_FORBIDDEN",
+                "getAdminSuspendUser 403 M_FORBIDDEN",
+                "setAdminSuspendUser 403 M_FORBIDDEN",
+            ],
+            _ => [
+                "getAdminLockUser 404 M_NOT_FOUND",
+                "setAdminLockUser 404 M_NOT_FOUND",
+                "getAdminSuspendUser 404 M_NOT_FOUND",
+                "setAdminSuspendUser 404 M_NOT_FOUND",
+            ],
+        };
+        person.put(&lock(of), json!({ "locked": true })).await.refused_as(set_lock);
+        person.put(&suspend(of), json!({ "suspended": true })).await.refused_as(set_suspend);
+        // Looking at oneself changes nothing.
+        if person.id != of {
+            person.get(&lock(of)).await.refused_as(get_lock);
+            person.get(&suspend(of)).await.refused_as(get_suspend);
+        }
     }
     anna.get(WHOAMI).await.ok();
     let capabilities = root.get("/_matrix/client/v3/capabilities").await.ok()["capabilities"].clone();

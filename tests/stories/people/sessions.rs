@@ -35,11 +35,11 @@ async fn a_person_signs_in_by_any_spelling_of_their_name() {
 #[tokio::test]
 async fn a_wrong_sign_in_is_refused_by_its_reason() {
     let (_campus, _, stranger) = school().await;
-    stranger.post(LOGIN, password_login("anna", "wrong")).await.refused(403, "M_FORBIDDEN");
+    stranger.post(LOGIN, password_login("anna", "wrong")).await.refused_as("login 403 M_FORBIDDEN");
     stranger.post(LOGIN, password_login("nobody", PASSWORD)).await.refused(403, "M_FORBIDDEN");
     stranger.post(LOGIN, password_login("@anna:elsewhere", PASSWORD)).await.refused(403, "M_FORBIDDEN");
     stranger.post(LOGIN, json!({})).await.refused(400, "M_MISSING_PARAM");
-    stranger.post(LOGIN, json!({ "type": "m.login.magic" })).await.refused(400, "M_UNKNOWN");
+    stranger.post(LOGIN, json!({ "type": "m.login.magic" })).await.refused_as("login 400 M_UNKNOWN");
     stranger.post(LOGIN, json!({ "type": "m.login.password", "user": "anna" })).await.refused(400, "M_MISSING_PARAM");
     stranger.post(LOGIN, json!({ "type": 5 })).await.refused(400, "M_BAD_JSON");
     stranger.post(LOGIN, json!({ "type": "m.login.token", "token": "made-up" })).await.refused(403, "M_FORBIDDEN");
@@ -57,7 +57,7 @@ async fn a_session_ends_with_logout_and_all_of_them_with_logout_all() {
     let answer = anna.get(WHOAMI).await.ok();
     assert_eq!(answer, json!({ "user_id": anna.id, "device_id": anna.device, "is_guest": false }));
     second.post("/_matrix/client/v3/logout", json!({})).await.ok();
-    assert_eq!(second.get(WHOAMI).await.refused(401, "M_UNKNOWN_TOKEN")["soft_logout"], false);
+    assert_eq!(second.get(WHOAMI).await.refused_as("getTokenOwner 401 M_UNKNOWN_TOKEN")["soft_logout"], false);
     third.post("/_matrix/client/v3/logout/all", json!({})).await.ok();
     anna.get(WHOAMI).await.refused(401, "M_UNKNOWN_TOKEN");
     stranger.get(WHOAMI).await.refused(401, "M_MISSING_TOKEN");
@@ -77,7 +77,7 @@ async fn an_expired_token_is_refreshed_and_the_old_ones_end_with_its_use() {
     let refresh = json!({ "refresh_token": session["refresh_token"] });
     let fresh = stranger.post("/_matrix/client/v3/refresh", refresh.clone()).await.ok();
     anna.with_token(&fresh["access_token"]).get(WHOAMI).await.ok();
-    stranger.post("/_matrix/client/v3/refresh", refresh).await.refused(401, "M_UNKNOWN_TOKEN");
+    stranger.post("/_matrix/client/v3/refresh", refresh).await.refused_as("refresh 401 M_UNKNOWN_TOKEN");
     stranger.post("/_matrix/client/v3/refresh", json!({})).await.refused(400, "M_BAD_JSON");
 }
 
@@ -86,9 +86,10 @@ async fn a_login_token_carries_a_session_to_another_device_once() {
     let (_campus, anna, stranger) = school().await;
     let path = "/_matrix/client/v1/login/get_token";
     let asked = anna.post(path, json!({})).await;
-    assert_eq!((asked.status, &asked.json["flows"]), (401, &json!([{ "stages": ["m.login.password"] }])));
+    let asked = asked.refused_as("generateLoginToken 401 *");
+    assert_eq!(asked["flows"], json!([{ "stages": ["m.login.password"] }]));
     let auth = json!({
-        "type": "m.login.password", "password": PASSWORD, "session": asked.json["session"],
+        "type": "m.login.password", "password": PASSWORD, "session": asked["session"],
         "identifier": { "type": "m.id.user", "user": "anna" },
     });
     let token = anna.post(path, json!({ "auth": auth })).await.ok()["login_token"].clone();

@@ -151,9 +151,10 @@ impl Host {
         // Only stories that search pay for an index.
         let search = if settings.contains("search.") { "" } else { "search.enabled = false\n" };
         let mode = if settings.contains("registration.mode") { "" } else { "registration.mode = \"open\"\n" };
+        let limits = if settings.contains("rate_limits.") { "" } else { "rate_limits.enabled = false\n" };
         let text = format!(
-            "server.name = {name:?}\nserver.data_dir = {:?}\nstorage.engine = \"memory\"\nrate_limits.enabled = false\n\
-             {mode}{search}registration.shared_secret = \"shared\"\n\
+            "server.name = {name:?}\nserver.data_dir = {:?}\nstorage.engine = \"memory\"\n\
+             {mode}{search}{limits}registration.shared_secret = \"shared\"\n\
              sign_in.password_cost = {{ memory_kib = 64, passes = 1 }}\n{settings}",
             data.path().display().to_string(),
         );

@@ -2,17 +2,22 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
 use lyceum_accounts::SignedIn;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tower::ServiceExt;
 
 /// In real time: longer than any answer takes, so only a story that hangs meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where everybody's client is.
+const ADDRESS: ([u8; 4], u16) = ([198, 51, 100, 7], 40_000);
 
 /// Syncs that may bring nothing before a wait is given up.
 const EMPTY_SYNCS_MAX: usize = 5;
@@ -52,6 +57,12 @@ impl Answer {
     pub(crate) fn ok(self) -> Value {
         assert!(self.status < 300, "{} should succeed, was answered {} {}", self.asked, self.status, self.json);
         self.json
+    }
+
+    /// The method and the path that were asked.
+    pub(super) fn asked(&self) -> (&str, &str) {
+        let mut words = self.asked.split(' ');
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
     }
 
     /// Checks that it was refused so.
@@ -151,6 +162,8 @@ impl Person {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
+        // As if it had come over a socket.
+        let request = request.extension(ConnectInfo(SocketAddr::from(ADDRESS)));
         let request = request.body(Body::from(body)).unwrap_or_else(|error| panic!("{asked} is no request: {error}"));
         let answer = async {
             let (parts, body) = self.router.clone().oneshot(request).await.expect("routers answer").into_parts();

@@ -23,6 +23,8 @@ pub(crate) struct Wires(Arc<Mutex<Net>>);
 struct Net {
     routers: BTreeMap<String, Router>,
     cut: BTreeSet<(String, String)>,
+    /// Servers that take requests and say nothing.
+    mute: BTreeSet<String>,
     /// By server and the beginning of a path: what a story puts into the server's mouth.
     answers: BTreeMap<(String, String), VecDeque<(u16, Value)>>,
     /// Who asked whom for what.
@@ -64,6 +66,11 @@ impl Wires {
     /// Lets everything through again.
     pub(crate) fn heal(&self, one: &str, other: &str) {
         self.0.lock().cut.remove(&pair(one, other));
+    }
+
+    /// Lets a server take every request and say nothing, until whoever asked has waited long enough.
+    pub(crate) fn mute(&self, server: &str) {
+        self.0.lock().mute.insert(server.to_owned());
     }
 
     /// Lets a server answer so to whatever begins with this path.
@@ -144,6 +151,9 @@ impl Wire for Outgoing {
         if let Some((status, answer)) = self.wires.said_instead(&self.from, &to, path) {
             let answer = Response::builder().status(status).body(Bytes::from(answer.to_string()));
             return Ok(answer.expect("a status and a body make an answer"));
+        }
+        if self.wires.0.lock().mute.contains(&to) {
+            return Err(OutboundError::Timeout);
         }
         let (delay, fate) = self.wires.fate();
         for _ in 0..delay {

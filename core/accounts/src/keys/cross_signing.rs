@@ -102,6 +102,19 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Spec, `POST /login`: 403, "the requested device ID is the same as a cross-signing key ID".
+    pub(crate) async fn check_no_cross_signing_key(&self, user: &UserId, device: &DeviceId) -> Result<()> {
+        for usage in [MASTER, SELF_SIGNING, USER_SIGNING] {
+            let key = self.cross_signing_key(user, usage).await?;
+            if key.as_ref().and_then(only_key).is_some_and(|(_, public)| public == device.as_str()) {
+                return Err(AccountError::Forbidden("the device id is in use as a cross-signing key"));
+            }
+        }
+        Ok(())
+    }
+}
+
 enum Confirmation {
     NothingNew,
     First,
