@@ -1,7 +1,7 @@
 //! Every endpoint of the server-server door, a line each.
 
 use http::Method;
-use lyceum_web::{RouteOptions, Routes};
+use lyceum_web::{Family, RouteOptions, Routes};
 use ruma::api::federation::{
     keys::{claim_keys, get_keys},
     membership::create_invite,
@@ -34,7 +34,9 @@ fn transactions(routes: Routes<Api>) -> Routes<Api> {
 }
 
 fn policies(routes: Routes<Api>) -> Routes<Api> {
-    routes.mount_at(&Method::POST, &["/_matrix/policy/v1/sign"], PLAIN, policy::sign)
+    // It counts like everything that servers ask, though its path is another.
+    let limited = PLAIN.family(Family::Federation);
+    routes.mount_at(&Method::POST, &["/_matrix/policy/v1/sign"], limited, policy::sign)
 }
 
 fn memberships(routes: Routes<Api>) -> Routes<Api> {

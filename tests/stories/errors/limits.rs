@@ -39,7 +39,7 @@ fn filled(path: &str, person: &Person) -> String {
 async fn ask(named: &Named, person: &Person, (alpha, beta): (&Host, &Host)) -> Answer {
     let path = filled(named.path, person);
     let body = (named.method != http::Method::GET).then(|| json!({}));
-    match path.starts_with("/_matrix/federation/") {
+    match named.operation.starts_with("servers/") {
         true => beta.asks(alpha, named.method.clone(), &path, body).await,
         false => person.ask(named.method.clone(), &path, body).await,
     }

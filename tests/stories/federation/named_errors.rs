@@ -184,7 +184,4 @@ async fn what_is_asked_of_the_wrong_server_or_about_nothing_is_not_told() {
     }
     let token = "/_matrix/federation/v1/openid/userinfo?access_token=made_up";
     alpha.stranger().get(token).await.refused_as("servers/exchangeOpenIdToken 401 M_UNKNOWN_TOKEN");
-    let policy = "/_matrix/policy/v1/sign";
-    let asked = beta.asks(alpha, http::Method::POST, policy, Some(json!({}))).await;
-    asked.refused_as("servers/askPolicyServerToSign 404 M_UNRECOGNIZED");
 }

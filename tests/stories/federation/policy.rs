@@ -158,10 +158,12 @@ async fn a_server_that_has_nobody_in_the_room_judges_nothing_there() {
 async fn this_server_is_no_policy_server_and_says_so() {
     let campus = Campus::of(["alpha.example", "beta.example"]).await;
     let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
-    beta.asks(alpha, Method::POST, SIGN, Some(json!({}))).await.refused(404, "M_UNRECOGNIZED");
+    beta.asks(alpha, Method::POST, SIGN, Some(json!({})))
+        .await
+        .refused_as("servers/askPolicyServerToSign 404 M_UNRECOGNIZED");
     alpha.stranger().post(SIGN, json!({})).await.refused(401, "M_UNAUTHORIZED");
     let well_known = "/.well-known/matrix/policy_server";
-    alpha.stranger().get(well_known).await.refused(404, "M_NOT_FOUND");
+    alpha.stranger().get(well_known).await.refused_as("getWellknownPolicy 404 *");
     let key = "6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s";
     let campus = Campus::with(["alpha.example"], &format!("well_known.policy_server_key = {key:?}")).await;
     let told = campus.host("alpha.example").stranger().get(well_known).await.ok();
