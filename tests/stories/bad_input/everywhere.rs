@@ -35,6 +35,8 @@ const OPEN: &[(&str, &str)] = &[
     ("POST", "/_matrix/client/*/account/deactivate"),
     // Whoever has the id of a delayed event may act on it (MSC4140).
     ("POST", "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/*"),
+    // What describes the institution's door holds nothing of this institution.
+    ("GET", "/_lyceum/v1/openapi.json"),
     ("GET", "/_synapse/admin/v1/server_version"),
     ("GET", "/_synapse/admin/v1/register"),
     ("POST", "/_synapse/admin/v1/register"),
