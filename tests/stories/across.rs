@@ -1,6 +1,7 @@
 //! What people of two and three servers do together, each with their own client at their own server.
 
 mod absence;
+mod devices;
 mod history;
 mod membership;
 mod people;

@@ -101,11 +101,15 @@ async fn ask(
     let mut found = QueriedKeys::default();
     let mut strangers = BTreeMap::new();
     for (user, devices) in users {
-        if rooms.share_a_room(me, &user).await? && keep(accounts, peers, server, &user).await.is_ok() {
+        let shares = rooms.share_a_room(me, &user).await?;
+        if shares && keep(accounts, peers, server, &user).await.is_ok() {
             accounts.query_keys(Some(me), &user, &devices, &mut found).await?;
-        } else {
-            strangers.insert(user, devices.iter().map(ToString::to_string).collect());
+            continue;
         }
+        if shares {
+            accounts.note_remote_devices_asked(&user).await?;
+        }
+        strangers.insert(user, devices.iter().map(ToString::to_string).collect());
     }
     if !strangers.is_empty() {
         let told = peers.query_keys(server, &strangers).await?;

@@ -16,8 +16,8 @@ pub(crate) const DEVICES_SUBJECT: &str = "devices:";
 
 impl Accounts {
     /// Adds to a batch that a person's devices, keys or signatures change with it. Remote people's too, when their server
-    /// says so.
-    pub async fn add_device_list_change(&self, batch: &mut Batch, user: &UserId) -> Result<()> {
+    /// says so; what changes of local people other servers are told in particular ([`Self::add_device_change`]).
+    pub(crate) async fn add_device_list_change(&self, batch: &mut Batch, user: &UserId) -> Result<()> {
         let before = self.store().get(&DEVICE_LISTS, user.as_str()).await?;
         let name = user.to_string();
         batch.at_position(move |position, writes| {
@@ -49,7 +49,7 @@ impl Accounts {
             .collect())
     }
 
-    /// When a person's devices or keys last changed: the `stream_id` that other servers are told.
+    /// When a person's devices or keys last changed.
     pub async fn device_list_changed_at(&self, user: &UserId) -> Result<Option<Position>> {
         Ok(self.store().get(&DEVICE_LISTS, user.as_str()).await?.map(Position))
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::{
     AccountError, Accounts, Session,
+    device_changes::Changed,
     error::Result,
     sign_in::check_device_name,
     tables::{DEVICES, DeviceRow, LAST_SEEN, LastSeenRow},
@@ -65,7 +66,7 @@ impl Accounts {
         let after = DeviceRow { display_name: Some(name), ..before.clone() };
         let mut batch = Batch::new();
         batch.expect(&DEVICES, key, Some(&before)).put(&DEVICES, key, &after);
-        self.add_device_list_change(&mut batch, user).await?;
+        self.add_device_change(&mut batch, user, Changed::Device(device.as_str())).await?;
         self.store().commit(batch).await?;
         Ok(())
     }

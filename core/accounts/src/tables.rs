@@ -156,6 +156,22 @@ pub(crate) const DEVICE_LIST_LOG: Table<(u64, String), ()> = Table::new(
     "(position, user): one row for each row of DEVICE_LISTS; read by sync and federation",
 );
 
+/// One change of a local person's devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeviceChangeRow {
+    /// The change of devices before it.
+    pub(crate) before: Option<u64>,
+    /// Whether it is one of the cross-signing keys instead.
+    pub(crate) signing_keys: bool,
+}
+
+/// What changed of the devices of local people.
+pub(crate) const DEVICE_CHANGES: Table<(String, u64, String), DeviceChangeRow> = Table::new(
+    "a.device-changes",
+    "(user, position, device; empty for signing keys); written with the change, read by federation; the last few of each \
+     person",
+);
+
 /// Identity keys of devices as JSON.
 pub(crate) const DEVICE_KEYS: Table<(String, String), String> = Table::new(
     "a.device-keys",
@@ -217,7 +233,7 @@ pub(crate) const SIGNED_LOG: Table<(String, u64, String), ()> = Table::new(
 pub(crate) struct RemoteListRow {
     pub(crate) stream_id: u64,
     pub(crate) stale: bool,
-    /// The position at which the whole list was told.
+    /// The position at which the whole list was told; 0 until it is.
     pub(crate) told_at: u64,
 }
 

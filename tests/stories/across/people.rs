@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ALPHA, BETA, Two, at, joins, public};
+use super::{ALPHA, BETA, Two, at};
 use crate::support::encoded;
 
 fn profile(user: &str) -> String {
@@ -45,7 +45,7 @@ async fn a_changed_name_reaches_the_rooms() {
     assert_eq!(two.ben.get(&path).await.ok()["displayname"], "Renamed");
 }
 
-fn device_keys(user: &str, device: &str) -> Value {
+pub(super) fn device_keys(user: &str, device: &str) -> Value {
     json!({
         "user_id": user, "device_id": device, "algorithms": ["m.olm.v1.curve25519-aes-sha2"],
         "keys": { (format!("curve25519:{device}")): "c", (format!("ed25519:{device}")): "e" },
@@ -86,83 +86,4 @@ async fn keys_are_found_claimed_once_and_messages_reach_devices() {
     two.campus.wires.cut(ALPHA, BETA);
     let failed = ben.post("/_matrix/client/v3/keys/claim", claim).await.ok();
     assert!(failed["failures"].get(ALPHA).is_some(), "{failed}");
-}
-
-#[tokio::test]
-async fn a_change_of_devices_is_heard_of_across() {
-    let two = Two::meet().await;
-    let (ann, ben) = (&two.ann, &two.ben);
-    let upload = json!({ "device_keys": device_keys(&ann.id, &ann.device) });
-    ann.post("/_matrix/client/v3/keys/upload", upload).await.ok();
-    two.share(json!({})).await;
-    let query = json!({ "device_keys": { (&*ann.id): [] } });
-    let devices = async || {
-        let found = ben.post("/_matrix/client/v3/keys/query", query.clone()).await.ok();
-        let mut devices: Vec<_> =
-            found["device_keys"][&ann.id].as_object().cloned().unwrap_or_default().into_iter().collect();
-        devices.sort_by(|one, other| one.0.cmp(&other.0));
-        devices.into_iter().map(|(device, _)| device).collect::<Vec<_>>()
-    };
-    assert_eq!(devices().await, std::slice::from_ref(&ann.device));
-    ben.syncs("timeout=0").await;
-
-    let phone = ann.on_another_device().await;
-    phone
-        .post("/_matrix/client/v3/keys/upload", json!({ "device_keys": device_keys(&ann.id, &phone.device) }))
-        .await
-        .ok();
-    two.campus.settle().await;
-    let changed = ben.syncs("timeout=0").await["device_lists"]["changed"].clone();
-    assert_eq!(changed, json!([ann.id]));
-    let mut both = vec![ann.device.clone(), phone.device.clone()];
-    both.sort();
-    assert_eq!(devices().await, both);
-
-    phone.post("/_matrix/client/v3/logout", json!({})).await.ok();
-    two.campus.settle().await;
-    assert_eq!(ben.syncs("timeout=0").await["device_lists"]["changed"], json!([ann.id]));
-    assert_eq!(devices().await, std::slice::from_ref(&ann.device));
-}
-
-#[tokio::test]
-async fn devices_are_asked_for_again_after_a_time_apart() {
-    let two = Two::meet().await;
-    let (ann, ben) = (&two.ann, &two.ben);
-    let upload = |device: &str| json!({ "device_keys": device_keys(&ann.id, device) });
-    ann.post("/_matrix/client/v3/keys/upload", upload(&ann.device)).await.ok();
-    let room = two.share(json!({})).await;
-    let asked = "/_matrix/federation/v1/user/devices";
-    let finds = async |device: &str| {
-        let query = json!({ "device_keys": { (&*ann.id): [] } });
-        let found = ben.post("/_matrix/client/v3/keys/query", query).await.ok();
-        found["device_keys"][&ann.id].get(device).is_some()
-    };
-    assert!(finds(&ann.device).await && finds(&ann.device).await);
-    assert_eq!(two.campus.wires.times_asked(ALPHA, asked), 1, "what is kept is not asked for again");
-
-    // Nobody of beta is told of the device that Ann signs in on meanwhile.
-    ben.leaves(&room).await;
-    two.campus.settle().await;
-    let phone = ann.on_another_device().await;
-    phone.post("/_matrix/client/v3/keys/upload", upload(&phone.device)).await.ok();
-    two.campus.settle().await;
-    joins(ben, &room, ALPHA).await;
-    two.campus.settle().await;
-    assert!(finds(&phone.device).await, "the list from before is not relied on");
-}
-
-#[tokio::test]
-async fn who_comes_into_a_room_of_another_server_hears_whose_devices_to_ask_for() {
-    let two = Two::meet().await;
-    let upload = json!({ "device_keys": device_keys(&two.ben.id, &two.ben.device) });
-    two.ben.post("/_matrix/client/v3/keys/upload", upload).await.ok();
-    let room = public(&two.ann, json!({})).await;
-    two.ann.syncs("timeout=0").await;
-    two.ben.syncs("timeout=0").await;
-    joins(&two.ben, &room, ALPHA).await;
-    two.campus.settle().await;
-    let (ann, ben) = (two.ann.syncs("timeout=0").await, two.ben.syncs("timeout=0").await);
-    assert_eq!(ann["device_lists"]["changed"], json!([two.ben.id]));
-    // His own as well: his other devices check what is now seen of them.
-    assert_eq!(ben["device_lists"]["changed"], json!([two.ann.id, two.ben.id]));
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     AccountError, Accounts, InteractiveAuth, Proof, UserKind,
+    device_changes::Changed,
     error::Result,
     tables::{CROSS_SIGNING_KEYS, DEVICES},
 };
@@ -71,7 +72,7 @@ impl Accounts {
         for (usage, key) in keys.named() {
             batch.put(&CROSS_SIGNING_KEYS, (user.as_str(), usage), &Value::Object(key.clone()).to_string());
         }
-        self.add_device_list_change(&mut batch, user).await?;
+        self.add_device_change(&mut batch, user, Changed::SigningKeys).await?;
         self.store().commit(batch).await?;
         Ok(())
     }

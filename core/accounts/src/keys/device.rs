@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{KEY_BYTES_MAX, Object, one_time::KeyCounts};
 use crate::{
     AccountError, Accounts,
+    device_changes::Changed,
     error::Result,
     tables::{DEVICE_KEYS, SIGNATURES},
 };
@@ -54,7 +55,7 @@ impl Accounts {
             return Ok(());
         }
         batch.expect(&DEVICE_KEYS, key, before.as_ref()).put(&DEVICE_KEYS, key, &json);
-        self.add_device_list_change(batch, user).await
+        self.add_device_change(batch, user, Changed::Device(device.as_str())).await
     }
 
     /// Adds to `batch` that a device's keys go, and what was signed of them.
@@ -71,7 +72,7 @@ impl Accounts {
         if self.store().get(&DEVICE_KEYS, key).await?.is_some() {
             batch.delete(&DEVICE_KEYS, key);
         }
-        self.add_device_list_change(batch, user).await
+        self.add_device_change(batch, user, Changed::Device(device.as_str())).await
     }
 }
 

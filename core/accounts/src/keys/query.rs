@@ -106,7 +106,7 @@ impl Accounts {
         let none: [&DeviceId; 0] = [];
         self.query_keys(None, user, &none, &mut queried).await?;
         let mut keys = queried.device_keys.remove(user).unwrap_or_default();
-        let stream_id = self.device_list_changed_at(user).await?.map_or(0, |position| position.0);
+        let stream_id = self.device_stream_id(user).await?.unwrap_or_default();
         let devices = self.devices(user).await?.into_iter();
         let mut devices: Vec<_> = devices
             .map(|device| (device.id.to_string(), keys.remove(device.id.as_str()), device.display_name))

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     AccountError, Accounts,
+    device_changes::Changed,
     error::Result,
     tables::{DEVICE_KEYS, SIGNATURES, SIGNED_LOG},
 };
@@ -36,6 +37,7 @@ pub struct SignatureFailure {
 struct Checked {
     target: OwnedUserId,
     key: String,
+    is_master: bool,
     signer_key: String,
     signature: String,
 }
@@ -64,23 +66,24 @@ impl Accounts {
     async fn record_signatures(&self, signer: &UserId, checked: Vec<Checked>) -> Result<()> {
         let mut batch = Batch::new();
         let mut others = BTreeSet::new();
-        let mut own = false;
+        let mut own = BTreeSet::new();
         for one in &checked {
             let key = (one.target.as_str(), one.key.as_str(), signer.as_str(), one.signer_key.as_str());
             if self.store().get(&SIGNATURES, key).await?.as_ref() == Some(&one.signature) {
                 continue;
             }
             batch.put(&SIGNATURES, key, &one.signature);
-            own |= one.target == signer;
-            if one.target != signer {
+            if one.target == signer {
+                own.insert(if one.is_master { Changed::SigningKeys } else { Changed::Device(&one.key) });
+            } else {
                 others.insert(one.target.to_string());
             }
         }
         if batch.is_empty() {
             return Ok(());
         }
-        if own {
-            self.add_device_list_change(&mut batch, signer).await?;
+        for changed in own {
+            self.add_device_change(&mut batch, signer, changed).await?;
         }
         if !others.is_empty() {
             // Only the signer sees such a signature, so only their own devices are told.
@@ -114,6 +117,7 @@ impl Accounts {
             checked.push(Checked {
                 target: target.to_owned(),
                 key: key.to_owned(),
+                is_master: stored.is_master,
                 signer_key: signer_key.clone(),
                 signature: made.to_owned(),
             });

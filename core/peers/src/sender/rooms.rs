@@ -1,5 +1,6 @@
 //! What rooms and people have to tell other servers.
 
+mod devices;
 mod missed;
 mod news;
 
@@ -12,7 +13,10 @@ use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Mutex, broadcast};
 
-use self::news::{News, passing};
+use self::{
+    devices::device_owner,
+    news::{News, passing},
+};
 use super::{
     Edu, Missed, Piece, Source, Telling, What,
     member::{is_passed_on, is_sent_away, membership, newcomer},
@@ -21,9 +25,6 @@ use crate::PeerError;
 
 /// People whose presence a server is told that has just come into a room.
 const GREETED_MAX: usize = 100;
-
-/// How a commit says that a person's devices or keys changed; also what a device list is called when it was missed.
-const DEVICES: &str = "devices:";
 
 /// Rooms and people as a source for the sender.
 pub struct RoomsSource {
@@ -125,33 +126,6 @@ impl RoomsSource {
         Ok(Some(if follows_what_is_here { By::ThisServer } else { By::AnotherServer }))
     }
 
-    /// The devices of somebody who came into a room, for the servers there that were not told of them so far (spec, "Device
-    /// Management").
-    async fn devices_for_newly_met(
-        &self,
-        known: &Known,
-        others: &BTreeSet<OwnedServerName>,
-    ) -> Result<Option<Telling>, PeerError> {
-        let (Some((user, _)), Some(order)) = (membership(known.event()), known.order()) else { return Ok(None) };
-        let mut newly_met = others.clone();
-        for room in self.rooms.joined_rooms(user).await.map_err(failed)? {
-            if room != *known.event().room()
-                && let Some(snapshot) = self.snapshot(&room).await?
-            {
-                newly_met.retain(|server| !snapshot.has_server(server));
-            }
-        }
-        if newly_met.is_empty() {
-            return Ok(None);
-        }
-        let position = order.cast_unsigned();
-        let changed = self.accounts.device_list_changed_at(user).await.map_err(failed)?;
-        let edu = self.device_update_at(user, changed.map_or(position, |changed| changed.0)).await?;
-        let about = format!("{DEVICES}{user}").as_str().into();
-        let what = What::Kept { position, about, piece: Piece::Edu(Arc::new(edu)) };
-        Ok(Some(Telling { servers: newly_met.into_iter().collect(), what }))
-    }
-
     async fn receipt_tellings(
         &self,
         room: &RoomId,
@@ -211,29 +185,6 @@ impl RoomsSource {
         }
         Ok(servers)
     }
-
-    /// The unit that makes other servers look at a person's devices again: without `prev_id` they take none of it for
-    /// granted.
-    async fn device_update(&self, user: &UserId) -> Result<Option<Edu>, PeerError> {
-        let changed = self.accounts.device_list_changed_at(user).await.map_err(failed)?;
-        match changed {
-            Some(changed) => self.device_update_at(user, changed.0).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn device_update_at(&self, user: &UserId, position: u64) -> Result<Edu, PeerError> {
-        let devices = self.accounts.devices(user).await.map_err(failed)?;
-        let mut content = json!({ "user_id": user, "stream_id": position });
-        match devices.first() {
-            Some(device) => content["device_id"] = device.id.as_str().into(),
-            None => {
-                content["device_id"] = "NONE".into();
-                content["deleted"] = true.into();
-            }
-        }
-        Ok(Edu::new("m.device_list_update", content))
-    }
 }
 
 #[async_trait]
@@ -248,14 +199,8 @@ impl Source for RoomsSource {
                     }
                 }
                 Subject::Other(name) => {
-                    let user = name.strip_prefix(DEVICES).and_then(|user| <&UserId>::try_from(user).ok());
-                    if let Some(user) = user.filter(|user| self.rooms.is_local(user))
-                        && let Some(edu) = self.device_update(user).await?
-                    {
-                        let servers = self.servers_of(user).await?.into_iter().collect();
-                        let piece = Piece::Edu(Arc::new(edu));
-                        let what = What::Kept { position: commit.first.0, about: name.clone(), piece };
-                        tellings.push(Telling { servers, what });
+                    if let Some(user) = device_owner(name).filter(|user| self.rooms.is_local(user)) {
+                        tellings.append(&mut self.device_tellings(user, name, commit).await?);
                     }
                 }
                 Subject::User(_) | Subject::Own(..) => {}
@@ -289,11 +234,8 @@ impl Source for RoomsSource {
         pdus: usize,
         _edus: usize,
     ) -> Result<Missed, PeerError> {
-        if let Some(user) = about.strip_prefix(DEVICES).and_then(|user| <&UserId>::try_from(user).ok()) {
-            let concerned = self.servers_of(user).await?.contains(server);
-            let edu = self.device_update(user).await?.filter(|_| concerned);
-            let pieces = edu.map(|edu| (from, Piece::Edu(Arc::new(edu)))).into_iter().collect();
-            return Ok(Missed { pieces, rest_from: None });
+        if let Some(user) = device_owner(about) {
+            return self.missed_devices(server, user, from).await;
         }
         match <&RoomId>::try_from(about) {
             Ok(room) => self.missed_events(server, room, from, pdus).await,
