@@ -20,6 +20,7 @@ mod pdus;
 mod policy;
 mod query;
 mod routes;
+mod third_party;
 mod transactions;
 
 pub use api::Api;

@@ -8,13 +8,15 @@ use ruma::api::federation::{
     transactions::send_transaction_message,
 };
 
-use crate::{Api, directory, discovery, graph, invite, keys, media, membership, openid, policy, query, transactions};
+use crate::{
+    Api, directory, discovery, graph, invite, keys, media, membership, openid, policy, query, third_party, transactions,
+};
 
 const PLAIN: RouteOptions = RouteOptions::new();
 
 /// The routes of the server-server door.
 pub fn routes() -> Routes<Api> {
-    [identity, transactions, policies, memberships, pieces, directories, people, files]
+    [identity, transactions, policies, memberships, addresses, pieces, directories, people, files]
         .into_iter()
         .fold(Routes::new(), |routes, add| add(routes))
 }
@@ -53,6 +55,18 @@ fn memberships(routes: Routes<Api>) -> Routes<Api> {
         .mount(membership::create_knock_event)
         .mount_as::<create_invite::v2::Request, _, _>(PLAIN, invite::create_invite)
         .mount_as::<create_invite::v1::Request, _, _>(PLAIN, invite::create_invite_v1)
+}
+
+fn addresses(routes: Routes<Api>) -> Routes<Api> {
+    let (claim, bound) =
+        ("/_matrix/federation/v1/exchange_third_party_invite/{room_id}", "/_matrix/federation/v1/3pid/onbind");
+    let put = &Method::PUT;
+    routes.mount_at(put, &[claim], PLAIN, third_party::exchange_third_party_invite).mount_at(
+        put,
+        &[bound],
+        PLAIN,
+        third_party::on_bind_third_party_identifier,
+    )
 }
 
 fn pieces(routes: Routes<Api>) -> Routes<Api> {

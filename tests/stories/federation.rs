@@ -9,3 +9,4 @@ mod policy;
 mod receiving;
 mod simulation;
 mod telling;
+mod third_party;

@@ -85,7 +85,7 @@ impl Rooms {
     }
 
     /// A server may be helped into a room that this one is in, if the room does not keep it out.
-    async fn check_lending(&self, snapshot: &Snapshot, server: &ServerName) -> Result<()> {
+    pub(crate) async fn check_lending(&self, snapshot: &Snapshot, server: &ServerName) -> Result<()> {
         if !snapshot.is_local() {
             return Err(RoomError::UnknownRoom(snapshot.room_id().clone()));
         }
@@ -275,18 +275,24 @@ impl Rooms {
             draft.content.insert("is_direct".to_owned(), true.into());
         }
         let writing = self.write(room).await.map_err(crate::send::unknown_is_forbidden)?;
-        let sender = Sender::of(inviter);
-        writing.ask_judge(sender, &draft).await?;
+        writing.ask_judge(Sender::of(inviter), &draft).await?;
         if !self.server_allowed(room, invitee.server_name()).await? {
             return Err(RoomError::forbidden("the room's server ACL keeps that server out"));
         }
-        let auth = writing.auth_events(&draft, inviter).await?;
-        let event = writing.compose(sender, draft, &auth)?;
-        writing.authorize(&event, &auth)?;
-        let snapshot = writing.snapshot().clone();
+        writing.invitation(inviter, draft).await
+    }
+}
+
+impl Writing {
+    /// The invite that a draft is of, permitted as things stand, with what may be told of the room.
+    pub(crate) async fn invitation(&self, inviter: &UserId, draft: Draft) -> Result<Invitation> {
+        let auth = self.auth_events(&draft, inviter).await?;
+        let event = self.compose(Sender::of(inviter), draft, &auth)?;
+        self.authorize(&event, &auth)?;
+        let snapshot = self.snapshot().clone();
         let mut state = told_outside(&snapshot);
         if let Some(member) = snapshot.member(inviter) {
-            state.push(whole(self.must_know(&member.event_id).await?.event()));
+            state.push(whole(self.rooms.must_know(&member.event_id).await?.event()));
         }
         Ok(Invitation { event, version: snapshot.version().clone(), state })
     }

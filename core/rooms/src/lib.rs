@@ -64,6 +64,7 @@ mod redirect;
 mod reports;
 mod send;
 mod unheard;
+mod third_party;
 mod upgrade;
 
 mod acquaintance;
@@ -124,6 +125,7 @@ pub use snapshot::Snapshot;
 pub use state::{Change, Member, RoomState, StateKey, state_type};
 pub use summary::Asker;
 pub use tables::Place;
+pub use third_party::InviteClaim;
 pub use thread_subscriptions::{MovedSubscription, MovedSubscriptions};
 pub use timeline::{Direction, Page, TimelineToken};
 pub use unread::{Unread, UnreadCounts, UnreadError, Unreads};

@@ -138,7 +138,7 @@ async fn devices_are_kept_in_step_and_asked_for_when_a_change_was_missed() {
         });
         unit("m.device_list_update", content)
     };
-    // What alpha was told first, when somebody asked.
+    // What alpha was told first, when somebody asked; far from what beta itself counts.
     let list = |stream: u64, ids: &[&str]| {
         let devices: Vec<_> =
             ids.iter().map(|id| json!({ "device_id": id, "keys": device(ben.as_str(), id) })).collect();
@@ -146,11 +146,11 @@ async fn devices_are_kept_in_step_and_asked_for_when_a_change_was_missed() {
     };
     let asked = || shared.campus.wires.times_asked("beta.example", "/_matrix/federation/v1/user/devices");
     accounts
-        .keep_remote_devices(&ben, lyceum_accounts::RemoteDevices { stream_id: 1, ..Default::default() })
+        .keep_remote_devices(&ben, lyceum_accounts::RemoteDevices { stream_id: 1001, ..Default::default() })
         .await
         .expect("they are kept");
     shared.ann.syncs("timeout=0").await;
-    beta.tells(alpha, "1", &[changed("PHONE", 2, &[1])]).await.ok();
+    beta.tells(alpha, "1", &[changed("PHONE", 1002, &[1001])]).await.ok();
     assert_eq!((devices().await, asked()), (vec!["PHONE".to_owned()], 0));
     let sync = shared.ann.syncs("timeout=0").await;
     assert_eq!(sync["device_lists"]["changed"], json!([ben]), "ann's apps are told");
@@ -159,21 +159,21 @@ async fn devices_are_kept_in_step_and_asked_for_when_a_change_was_missed() {
         "beta.example",
         "/_matrix/federation/v1/user/devices",
         200,
-        list(4, &["PHONE", "TABLET"]),
+        list(1004, &["PHONE", "TABLET"]),
     );
-    beta.tells(alpha, "2", &[changed("TABLET", 4, &[3])]).await.ok();
+    beta.tells(alpha, "2", &[changed("TABLET", 1004, &[1003])]).await.ok();
     assert_eq!((devices().await, asked()), (vec!["PHONE".to_owned(), "TABLET".to_owned()], 1));
     // One that says nothing of what it follows is asked about, too.
-    shared.campus.wires.answer("beta.example", "/_matrix/federation/v1/user/devices", 200, list(5, &["TABLET"]));
-    beta.tells(alpha, "3", &[changed("TABLET", 5, &[])]).await.ok();
+    shared.campus.wires.answer("beta.example", "/_matrix/federation/v1/user/devices", 200, list(1005, &["TABLET"]));
+    beta.tells(alpha, "3", &[changed("TABLET", 1005, &[])]).await.ok();
     assert_eq!((devices().await, asked()), (vec!["TABLET".to_owned()], 2));
     // Old news, another server's word, and keys of another device change nothing.
-    let mut other = changed("WATCH", 6, &[5]);
+    let mut other = changed("WATCH", 1006, &[1005]);
     other["content"]["keys"] = device(ben.as_str(), "PHONE");
-    beta.tells(alpha, "4", &[changed("OLD", 3, &[2]), other]).await.ok();
-    gamma.tells(alpha, "1", &[changed("FORGED", 7, &[5])]).await.ok();
+    beta.tells(alpha, "4", &[changed("OLD", 1003, &[1002]), other]).await.ok();
+    gamma.tells(alpha, "1", &[changed("FORGED", 1007, &[1005])]).await.ok();
     assert_eq!((devices().await, asked()), (vec!["TABLET".to_owned()], 2));
-    let mut gone = changed("TABLET", 6, &[5]);
+    let mut gone = changed("TABLET", 1006, &[1005]);
     gone["content"]["deleted"] = json!(true);
     beta.tells(alpha, "5", &[gone]).await.ok();
     assert_eq!(devices().await, Vec::<String>::new());

@@ -88,10 +88,11 @@ impl Accounts {
             let row = RemoteListRow { stream_id, stale: is_overtaken, told_at: position.0 };
             writes.put(&REMOTE_LISTS, &name, &row);
         });
-        // The first time nobody here has seen other keys: whoever asked is being answered. And of a list that is stale
-        // people heard when it became so.
-        let was_relied_on = known.is_some_and(|known| known.is_told() && !known.stale);
-        if is_overtaken || (was_relied_on && differs) {
+        // The first time nobody here has seen other keys: whoever asked is being answered, unless with what is old. And of
+        // a list that is stale people heard when it became so.
+        let was_told = known.as_ref().is_some_and(RemoteListRow::is_told);
+        let was_relied_on = was_told && known.is_some_and(|known| !known.stale);
+        if (is_overtaken && !was_told) || (was_relied_on && differs) {
             self.add_device_list_change(&mut batch, user).await?;
         }
         self.store().commit(batch).await?;
@@ -114,7 +115,8 @@ impl Accounts {
         };
         let was_told = known.is_told();
         if change.stream_id <= known.stream_id && !(known.stale && was_told) {
-            return Ok(false);
+            // Some servers count nothing and mean by a unit that follows none that the list is to be looked at.
+            return Ok(was_told && change.prev_ids.is_empty());
         }
         // One that follows nothing says nothing of what came before it.
         let is_next = !change.prev_ids.is_empty() && change.prev_ids.iter().all(|prev| *prev <= known.stream_id);
@@ -271,6 +273,10 @@ mod tests {
         assert!(!ears.hear().await);
         accounts.keep_remote_devices(ben(), list(6, "my phone")).await.unwrap();
         assert!(ears.hear().await);
+        // A unit that follows nothing is a word to look, not news.
+        assert!(accounts.take_remote_change(ben(), change(1, &[])).await.unwrap());
+        assert!(!accounts.take_remote_change(ben(), change(1, &[0])).await.unwrap());
+        assert!(!ears.hear().await);
         // After a gap people hear once, when it is noticed.
         assert!(accounts.take_remote_change(ben(), change(9, &[8])).await.unwrap());
         assert!(ears.hear().await);
@@ -286,6 +292,8 @@ mod tests {
         ears.hear().await;
         accounts.keep_remote_devices(ben(), list(5, "phone")).await.unwrap();
         assert!(ears.hear().await, "who asked got what is old");
+        accounts.keep_remote_devices(ben(), list(5, "phone")).await.unwrap();
+        assert!(!ears.hear().await, "and need not ask for ever of a server that counts otherwise");
         assert_eq!(accounts.remote_devices_told_at(ben()).await.unwrap(), None);
         accounts.keep_remote_devices(ben(), list(6, "phone")).await.unwrap();
         assert!(accounts.remote_devices_told_at(ben()).await.unwrap().is_some());

@@ -5,11 +5,12 @@ use ruma::{
     ServerName, UserId,
     events::{TimelineEventType, room::member::MembershipState},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 #[derive(Deserialize)]
 struct Membership {
     membership: MembershipState,
+    third_party_invite: Option<IgnoredAny>,
 }
 
 /// Whose membership an event sets, and to what.
@@ -19,6 +20,21 @@ pub(super) fn membership(event: &Event) -> Option<(&UserId, MembershipState)> {
     }
     let user = <&UserId>::try_from(event.state_key()?).ok()?;
     Some((user, event.content_as::<Membership>()?.membership))
+}
+
+fn is_signed_by(event: &Event, server: &ServerName) -> bool {
+    let signatures = event.object().remove("signatures");
+    signatures.is_some_and(|all| all.as_object().is_some_and(|all| all.contains_key(server.as_str())))
+}
+
+/// Whether an event is the invite that somebody of this server claimed in the name of whoever left it: the sender's server
+/// has not seen it, and who else is in the room hears of it from here.
+pub(super) fn is_claimed_here(event: &Event, myself: &ServerName) -> bool {
+    let by_address = || event.content_as::<Membership>().is_some_and(|content| content.third_party_invite.is_some());
+    membership(event).is_some_and(|(_, membership)| membership == MembershipState::Invite)
+        && by_address()
+        && is_signed_by(event, myself)
+        && !is_signed_by(event, event.sender().server_name())
 }
 
 /// The person of another server who came in by an event, if one did.
@@ -31,11 +47,7 @@ pub(super) fn newcomer<'a>(event: &'a Event, myself: &ServerName) -> Option<&'a 
 /// door. An invite bears the signature of the invited person's server, too, but its sender's server tells others.
 pub(super) fn is_passed_on(event: &Event, myself: &ServerName) -> bool {
     let passed_on = [MembershipState::Join, MembershipState::Leave, MembershipState::Knock];
-    let is_signed = || {
-        let signatures = event.object().remove("signatures");
-        signatures.is_some_and(|all| all.as_object().is_some_and(|all| all.contains_key(myself.as_str())))
-    };
-    membership(event).is_some_and(|(_, membership)| passed_on.contains(&membership)) && is_signed()
+    membership(event).is_some_and(|(_, membership)| passed_on.contains(&membership)) && is_signed_by(event, myself)
 }
 
 /// Whether an event takes somebody of that server out of the room: it is told even to a server that is no longer in.

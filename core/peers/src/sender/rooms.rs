@@ -19,7 +19,7 @@ use self::{
 };
 use super::{
     Edu, Missed, Piece, Source, Telling, What,
-    member::{is_passed_on, is_sent_away, membership, newcomer},
+    member::{is_claimed_here, is_passed_on, is_sent_away, membership, newcomer},
 };
 use crate::PeerError;
 
@@ -67,7 +67,7 @@ impl RoomsSource {
     /// (or out of) the room by way of this one, which the door then signed.
     fn is_ours(&self, known: &Known) -> bool {
         let (event, myself) = (known.event(), self.rooms.server());
-        event.sender().server_name() == myself || is_passed_on(event, myself)
+        event.sender().server_name() == myself || is_passed_on(event, myself) || is_claimed_here(event, myself)
     }
 
     async fn room_tellings(
@@ -262,8 +262,10 @@ fn event_telling(
     myself: &ServerName,
 ) -> Option<Telling> {
     let mut servers = others.clone();
-    // Who sent it has it.
-    servers.remove(known.event().sender().server_name());
+    if !is_claimed_here(known.event(), myself) {
+        // Who sent it has it.
+        servers.remove(known.event().sender().server_name());
+    }
     if let Some((user, _)) = membership(known.event())
         && is_sent_away(known.event(), user.server_name())
         && user.server_name() != myself
