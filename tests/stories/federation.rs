@@ -2,6 +2,7 @@
 
 mod answering;
 mod hostile;
+mod impostors;
 mod joining;
 mod named_errors;
 mod people;

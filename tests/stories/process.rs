@@ -102,6 +102,18 @@ fn it_serves_and_stops_in_order_when_asked() {
 }
 
 #[test]
+fn connections_that_say_nothing_are_let_go() {
+    let program = Program::start();
+    let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&program.address).expect("the server accepts")).collect();
+    assert!(program.get("/_matrix/client/versions").contains("\"v1.11\""), "others are served meanwhile");
+    for mut one in silent {
+        one.set_read_timeout(Some(2 * PATIENCE)).expect("a time limit");
+        // The server closes it; a time limit of ours would be an error.
+        assert_eq!(one.read(&mut [0; 1]).ok(), Some(0), "the server should hang up");
+    }
+}
+
+#[test]
 fn accounts_are_made_while_it_runs_and_when_it_does_not() {
     let mut program = Program::start();
     let made = output(program.directory.path(), &["user", "create", "ada", "--admin", "--generate"]);

@@ -1,10 +1,10 @@
-//! History of before this server came into a room: asked of the servers that were there, a page at a time, when somebody
-//! reads so far back.
+//! History of before this server came into a room, and of whiles in which it was not there: asked of the servers that were, a
+//! page at a time, when somebody reads so far back.
 
 use futures_util::{StreamExt, stream};
 use lyceum_events::Event;
 use lyceum_peers::calls::{RawEvent, StateIds};
-use lyceum_rooms::{Around, Direction, GivenStates, Known, Page, RoomError, Snapshot, Visibility};
+use lyceum_rooms::{Around, Direction, GivenStates, Hole, Known, Page, Part, RoomError, Snapshot, Visibility};
 use lyceum_web::ApiError;
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, RoomVersionId, ServerName, UserId,
@@ -54,23 +54,55 @@ impl Remote {
         let room = visibility.snapshot().room_id();
         let mut page = self.rooms.history(visibility, direction, (from, to), limit, &wanted).await?;
         for _ in 0..FETCHES_MAX {
-            if direction == Direction::Forward || page.next.is_some() || page.events.len() >= limit {
+            if direction == Direction::Forward {
+                return Ok(page);
+            }
+            if let Some(hole) = self.hole_in(visibility, (from, to), &page).await? {
+                if !self.fetch(room, hole.part).await? {
+                    return Ok(page);
+                }
+                page = self.rooms.history(visibility, direction, (from, to), limit, &wanted).await?;
+                continue;
+            }
+            if page.next.is_some() || page.events.len() >= limit {
                 return Ok(page);
             }
             let edge = self.rooms.edge(room, Direction::Forward).await?;
             if to.is_some_and(|to| to >= edge) || !self.goes_on(visibility.snapshot()).await? {
                 return Ok(page);
             }
-            if !self.fetch_earlier(room).await? {
+            if !self.fetch(room, Part::Beginning).await? {
                 break;
             }
             page = self.rooms.history(visibility, direction, (from, to), limit, &wanted).await?;
+        }
+        if let Some(hole) = self.hole_in(visibility, (from, to), &page).await? {
+            // There is more than is fetched for one request: the next one goes on from here.
+            page.events.retain(|known| known.order().is_some_and(|order| order > hole.edge));
+            page.next = Some(hole.edge);
+            return Ok(page);
         }
         // Whoever was shown nothing would ask again and again.
         if page.next.is_none() && !page.events.is_empty() && self.goes_on(visibility.snapshot()).await? {
             page.next = Some(self.rooms.edge(room, Direction::Forward).await?);
         }
         Ok(page)
+    }
+
+    /// The hole that a page leads over, if this server may ask others for what belongs there.
+    async fn hole_in(
+        &self,
+        visibility: &Visibility,
+        (from, to): (Option<i64>, Option<i64>),
+        page: &Page,
+    ) -> Result<Option<Hole>, ApiError> {
+        let snapshot = visibility.snapshot();
+        if !snapshot.is_local() {
+            return Ok(None);
+        }
+        let from = from.into_iter().chain(visibility.ends_at()).min().unwrap_or(i64::MAX);
+        let reached = page.next.or(to).map_or(i64::MIN, |before| before.saturating_add(1));
+        Ok(self.rooms.hole_within(snapshot.room_id(), from, reached).await?)
     }
 
     /// An event and what stands around it, both with what other servers have of the room's history.
@@ -90,7 +122,7 @@ impl Remote {
             };
             let view = if reaches_back { None } else { self.rooms.look_into(user, room).await.ok() };
             let Some(view) = view else { return Ok(found?) };
-            if !self.goes_on(view.snapshot()).await? || !self.fetch_earlier(room).await? {
+            if !self.goes_on(view.snapshot()).await? || !self.fetch(room, Part::Beginning).await? {
                 return Ok(found?);
             }
         }
@@ -109,7 +141,7 @@ impl Remote {
             let first = self.rooms.page(room, Direction::Forward, i64::MIN, None, 1).await?.events.pop();
             if first.is_none_or(|first| first.event().ts() <= ts)
                 || !self.goes_on(visibility.snapshot()).await?
-                || !self.fetch_earlier(room).await?
+                || !self.fetch(room, Part::Beginning).await?
             {
                 break;
             }
@@ -122,22 +154,22 @@ impl Remote {
         Ok(snapshot.is_local() && !self.rooms.earlier(snapshot.room_id()).await?.is_empty())
     }
 
-    /// Fetches the next earlier page of a room's history. Answers whether anything came of it.
-    async fn fetch_earlier(&self, room: &RoomId) -> Result<bool, ApiError> {
-        let before = self.rooms.earlier(room).await?;
+    /// Fetches the next earlier page of a part of a room's history. Answers whether anything came of it.
+    async fn fetch(&self, room: &RoomId, part: Part) -> Result<bool, ApiError> {
+        let before = self.rooms.missing_before(room, part).await?;
         if before.is_empty() {
             return Ok(false);
         }
         let turn = self.memory.turn(room);
         let _turn = turn.lock().await;
-        let wanted = self.rooms.earlier(room).await?;
+        let wanted = self.rooms.missing_before(room, part).await?;
         if wanted != before {
             // Somebody else fetched it meanwhile.
             return Ok(true);
         }
         let snapshot = self.rooms.snapshot(room).await?;
         for server in self.to_ask(self.rooms.servers_in(room).await?).iter().take(SERVERS_MAX) {
-            match self.earlier_from(server, &snapshot, &wanted).await {
+            match self.earlier_from(server, &snapshot, part, &wanted).await {
                 Ok(0) => {}
                 Ok(_) => return Ok(true),
                 Err(error) if error.status.is_server_error() && error.status != http::StatusCode::BAD_GATEWAY => {
@@ -153,6 +185,7 @@ impl Remote {
         &self,
         server: &ServerName,
         snapshot: &Snapshot,
+        part: Part,
         wanted: &[OwnedEventId],
     ) -> Result<usize, ApiError> {
         let (room, version) = (snapshot.room_id(), snapshot.version());
@@ -161,12 +194,12 @@ impl Remote {
         sent.truncate(PAGE_EVENTS);
         let told = self.read(&asked, sent).await?;
         let mut given = GivenStates::new();
-        for id in self.rooms.states_wanted(room, &told).await?.into_iter().take(STATES_MAX) {
+        for id in self.rooms.states_wanted(room, part, &told).await?.into_iter().take(STATES_MAX) {
             let state = self.state_before(&asked, &id).await?;
             given.insert(id, state);
         }
         self.bring_in(&asked, told.clone()).await?;
-        Ok(self.rooms.take_earlier(room, &told, &given).await?)
+        Ok(self.rooms.take_earlier(room, part, &told, &given).await?)
     }
 
     /// The state before an event as the server says; its events are brought in.

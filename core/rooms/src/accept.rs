@@ -121,12 +121,15 @@ impl Writing {
         let judged = self.judge_received(event, &auth, (&before.state, &now)).await?;
         let judged = self.ask_judge_of_received(event, judged).await?;
         let judged = self.ask_policy_of_received(event, judged);
+        // Another node may have given it its place since it was looked for.
+        self.expect_at(event.id(), here.as_deref());
         if here.is_some() {
             self.leave_outliers(event.id());
         }
         match &judged {
             Acceptance::Accepted => {
-                self.after_gap = state.is_some();
+                let is_here = |known: &MaybeKnown| known.as_ref().is_some_and(|known| known.after().is_some());
+                self.after_gap = state.is_some() && !prev.iter().all(is_here);
                 self.record_received(event, before).await?;
             }
             Acceptance::SoftFailed => self.put_aside(event, before, Place::SoftFailed),

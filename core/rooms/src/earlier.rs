@@ -1,5 +1,6 @@
-//! History of before this server came into a room. Another server tells it piece by piece, from later to earlier; each piece
-//! is judged like events that come in, and placed before the first event here: orders count down.
+//! History of before this server came into a room, or of a while in which it was not there. Another server tells it piece by
+//! piece, from later to earlier; each piece is judged like events that come in, and placed before the events that are here:
+//! orders count down.
 
 use lyceum_events::{Event, auth_types_of, authorize_by_state};
 use lyceum_storage::{Subject, Writes};
@@ -13,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Known, Place, Relation, Result, RoomError, RoomState, Rooms, StateKey,
+    Known, Part, Place, Relation, Result, RoomError, RoomState, Rooms, StateKey,
     accept::among,
     forks::StateAt,
     groups::Chain,
@@ -49,9 +50,9 @@ impl Rooms {
     }
 
     /// Of events told as earlier history, those before which the state must be asked for.
-    pub async fn states_wanted(&self, room: &RoomId, told: &[Event]) -> Result<Vec<OwnedEventId>> {
-        let wanted = self.earlier(room).await?.into_iter().collect();
-        let chain = leading_up(&wanted, told);
+    pub async fn states_wanted(&self, room: &RoomId, part: Part, told: &[Event]) -> Result<Vec<OwnedEventId>> {
+        let wanted = self.missing_before(room, part).await?.into_iter().collect();
+        let chain = leading_up(&wanted, &self.of_part(part, told).await?);
         let placed: HashSet<_> = chain.iter().map(Event::id).collect();
         let outside: BTreeSet<_> = chain.iter().flat_map(Event::prev).filter(|id| !placed.contains(id)).collect();
         let outside: Vec<_> = outside.into_iter().cloned().collect();
@@ -63,11 +64,11 @@ impl Rooms {
         Ok(chain.iter().filter(begins).map(|event| event.id().clone()).collect())
     }
 
-    /// Places events that came before the first ones here, as far as they lead up to those without a gap. They and what
-    /// permits them must have been brought in ([`Rooms::import`]). Answers how many were placed.
-    pub async fn take_earlier(&self, room: &RoomId, told: &[Event], given: &GivenStates) -> Result<usize> {
+    /// Places events of a part of the history that was missing, as far as they lead up to those that are here without a gap.
+    /// They and what permits them must have been brought in ([`Rooms::import`]). Answers how many were placed.
+    pub async fn take_earlier(&self, room: &RoomId, part: Part, told: &[Event], given: &GivenStates) -> Result<usize> {
         for tries in 1.. {
-            match self.try_take_earlier(room, told, given).await {
+            match self.try_take_earlier(room, part, told, given).await {
                 Err(RoomError::Busy) if tries < WRITE_TRIES => {}
                 done => return done,
             }
@@ -75,10 +76,10 @@ impl Rooms {
         Err(RoomError::Busy)
     }
 
-    async fn try_take_earlier(&self, room: &RoomId, told: &[Event], given: &GivenStates) -> Result<usize> {
+    async fn try_take_earlier(&self, room: &RoomId, part: Part, told: &[Event], given: &GivenStates) -> Result<usize> {
         let mut writing = self.write(room).await?;
-        let wanted: BTreeSet<_> = self.earlier(room).await?.into_iter().collect();
-        let chain = leading_up(&wanted, told);
+        let wanted: BTreeSet<_> = self.missing_before(room, part).await?.into_iter().collect();
+        let chain = leading_up(&wanted, &self.of_part(part, told).await?);
         let mut judged: Vec<Judged> = Vec::new();
         let mut states: HashMap<OwnedEventId, StateAt> = HashMap::new();
         let mut settled: HashSet<OwnedEventId> = HashSet::new();
@@ -100,6 +101,7 @@ impl Rooms {
                 continue;
             }
             let (before_group, change) = (before.group, change_of(&event));
+            writing.expect_at(event.id(), Some(known.as_ref()));
             writing.leave_outliers(event.id());
             if let Err(why) = writing.judge_earlier(&event, &before.state).await? {
                 let around = Around { before: before_group, after: before_group, current: None, replaces: None };
@@ -122,8 +124,9 @@ impl Rooms {
         }
         writing.redact_earlier(&mut judged).await?;
         let placed = judged.len();
-        writing.next_ends(wanted, &settled, &judged).await?;
-        writing.place_earlier(judged).await?;
+        let ends = writing.next_ends(wanted, &settled, &judged).await?;
+        let reached = writing.place_earlier(part, judged).await?;
+        writing.note_ends(part, ends, reached).await?;
         writing.queue().durable().await?;
         Ok(placed)
     }
@@ -217,38 +220,47 @@ impl Writing {
         Ok(())
     }
 
-    /// Notes where history goes on.
+    /// Where history goes on.
     async fn next_ends(
         &mut self,
         mut wanted: BTreeSet<OwnedEventId>,
         settled: &HashSet<OwnedEventId>,
         judged: &[Judged],
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         wanted.extend(judged.iter().flat_map(|one| one.event.prev()).cloned());
         wanted.retain(|id| !settled.contains(id));
         let ids: Vec<_> = wanted.into_iter().collect();
         let known = self.find(&ids).await?;
         let open = |known: &Option<Arc<Known>>| known.as_ref().is_none_or(|known| *known.place() == Place::Outlier);
         let ends = ids.into_iter().zip(known).filter(|(_, known)| open(known)).map(|(id, _)| id.to_string());
-        let ends: Vec<_> = ends.take(ENDS_MAX).collect();
+        Ok(ends.take(ENDS_MAX).collect())
+    }
+
+    /// Notes where a part of the history goes on, which is here from an order on.
+    async fn note_ends(&mut self, part: Part, ends: Vec<String>, reached: i64) -> Result<()> {
         let room = self.room.id.clone();
-        match ends.is_empty() {
-            true => self.batch().delete(&EARLIER, room.as_str()),
-            false => self.batch().put(&EARLIER, room.as_str(), &ends),
-        };
+        match part {
+            Part::Hole(order) => self.note_hole(order, ends, reached).await?,
+            Part::Beginning if ends.is_empty() => drop(self.batch().delete(&EARLIER, room.as_str())),
+            Part::Beginning => drop(self.batch().put(&EARLIER, room.as_str(), &ends)),
+        }
         Ok(())
     }
 
-    /// Gives events their places before the first one here, the last of them the greatest.
-    async fn place_earlier(&mut self, judged: Vec<Judged>) -> Result<()> {
+    /// Gives events their places before those that are here, the last of them the greatest. Answers the first one's.
+    async fn place_earlier(&mut self, part: Part, judged: Vec<Judged>) -> Result<i64> {
         let first = match self.stored_mut().first_order {
             0 => COUNTED_DOWN_FROM,
             order => order,
         };
+        let (first, free) = self.free_orders(part, first).await?;
         let orders = (1..).map(|n: i64| first.saturating_sub(n));
-        let placed: Vec<_> = judged.into_iter().rev().zip(orders).map(|(one, order)| one.at(order)).collect();
-        let Some(last) = placed.last().and_then(|known| known.order()) else { return Ok(()) };
-        self.stored_mut().first_order = last;
+        let placed = judged.into_iter().rev().zip(orders).take(free);
+        let placed: Vec<_> = placed.map(|(one, order)| one.at(order)).collect();
+        let Some(last) = placed.last().and_then(|known| known.order()) else { return Ok(first) };
+        if part == Part::Beginning {
+            self.stored_mut().first_order = last;
+        }
         let fetched = Fetched { room: self.room.id.clone(), first: last, last: first.saturating_sub(1) };
         self.batch().touch(fetched.subject());
         let placed: Arc<[Arc<Known>]> = placed.into_iter().map(Arc::new).collect();
@@ -267,11 +279,14 @@ impl Writing {
                 }
             }
             if let Some(live) = &mut *room.live.write() {
-                // Memory may have held all there was.
-                live.floor = live.floor.max(0);
+                match part {
+                    // Memory may have held all there was.
+                    Part::Beginning => live.floor = live.floor.max(0),
+                    Part::Hole(order) => live.forget_before(order),
+                }
             }
         });
-        Ok(())
+        Ok(last)
     }
 
     /// Threads in which nothing later was written, as far as is known here, each with its last event's place.

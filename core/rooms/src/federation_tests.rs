@@ -205,3 +205,20 @@ async fn a_server_that_is_kept_out_or_asks_for_others_is_refused() {
     assert!(alpha.check_server(&room, server_name!("gamma.test")).await.is_err());
     alpha.check_server(&room, beta.server()).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_another_node_has_given_its_place_is_not_placed_again() {
+    let (alpha, beta, room) = shared_room().await;
+    // The same server once more over the same store: another node of it, or one that is on its way down.
+    let twin = over(beta.store().clone(), "beta.test");
+    let hi = alpha.says(user_id!("@ann:alpha.test"), &room, "hi").await.unwrap();
+    let hi = event(&alpha, &hi).await;
+    beta.import(&room, &RoomVersionId::V12, vec![hi.clone()]).await.unwrap();
+    for node in [&beta, &twin] {
+        assert_eq!(*node.known(hi.id()).await.unwrap().unwrap().place(), Place::Outlier);
+    }
+    assert_eq!(beta.accept(&hi).await.unwrap(), Acceptance::Accepted);
+    assert!(matches!(twin.accept(&hi).await.unwrap(), Acceptance::Known(Place::Timeline(_))));
+    let page = beta.page(&room, Direction::Forward, 0, None, 100).await.unwrap();
+    assert_eq!(page.events.iter().filter(|known| known.id() == hi.id()).count(), 1);
+}

@@ -200,7 +200,11 @@ impl Writing {
         holding: &HashMap<OwnedEventId, Event>,
     ) -> Result<()> {
         let from = match self.snapshot().group() {
-            Some(_) => self.current(),
+            Some(_) => {
+                // What was said while nobody of this server was there is missing in the middle.
+                self.after_gap = !self.follows_what_is_here(event).await?;
+                self.current()
+            }
             None => {
                 let earlier: Vec<_> = event.prev().iter().map(ToString::to_string).collect();
                 self.batch().put(&EARLIER, event.room().as_str(), &earlier);

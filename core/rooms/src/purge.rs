@@ -12,9 +12,9 @@ use crate::{
     client_form::base_of,
     rooms::version_of,
     tables::{
-        ALIASES, ANNOTATIONS, ARCHIVE, EARLIER, EVENTS, GAPS, HEADS, HELD, LISTED, LISTED_BY_NETWORK, MEMBERSHIPS,
-        OUTLIERS, PURGING, RECEIPTS, RECEIPTS_MOVED, REDACTIONS_AHEAD, RELATIONS, ROOM_ALIASES, STATE_GROUPS, STRIPPED,
-        SUBSCRIPTIONS, THREADS, TIMELINE, VERSIONS,
+        ALIASES, ANNOTATIONS, ARCHIVE, EARLIER, EVENTS, GAPS, HEADS, HELD, HOLES, LISTED, LISTED_BY_NETWORK,
+        MEMBERSHIPS, OUTLIERS, PURGING, RECEIPTS, RECEIPTS_MOVED, REDACTIONS_AHEAD, RELATIONS, ROOM_ALIASES,
+        STATE_GROUPS, STRIPPED, SUBSCRIPTIONS, THREADS, TIMELINE, VERSIONS,
     },
     write::target_of,
 };
@@ -193,6 +193,14 @@ impl Rooms {
             || GAPS.prefix((id,)),
             |batch, (_, order)| {
                 batch.delete(&GAPS, (id, order));
+            },
+        )
+        .await?;
+        self.clear(
+            &HOLES,
+            || HOLES.prefix((id,)),
+            |batch, (_, order)| {
+                batch.delete(&HOLES, (id, order));
             },
         )
         .await?;

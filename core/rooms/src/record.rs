@@ -8,6 +8,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     Known, Membership, Place, Snapshot,
+    holes::{HOLE_ORDERS, write_hole},
     known::Around,
     members::MembershipRow,
     relation::Relation,
@@ -82,7 +83,9 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
     let server = writing.rooms.server().to_owned();
     let moves_outliers = writing.moves_outliers;
     let batch = writing.batch();
-    batch.positions(new.len() as u64);
+    // What is missing before the first of them, if anything is, will need orders of its own.
+    let ahead = if new.first().is_some_and(|one| one.after_gap) { HOLE_ORDERS } else { 0 };
+    batch.positions(ahead + new.len() as u64);
     // People of other servers, too: theirs is told when they are sent away.
     for user in new.iter().flat_map(|one| &one.members).filter_map(target_of) {
         batch.touch(Subject::user(&user));
@@ -94,7 +97,7 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
     }
     let rows = new.clone();
     batch.at_position(move |first, writes| {
-        for (one, position) in rows.iter().zip(first.0..) {
+        for (one, position) in rows.iter().zip(first.plus(ahead).0..) {
             write_event(one, position, &server, writes);
         }
     });
@@ -106,7 +109,7 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
             shared.known.insert(one.event.id().clone(), Arc::new(one.known()));
             room.queued.lock().remove(one.event.id());
         }
-        publish(&shared, &room, snapshot, (&new, first), &replaced, sending.as_ref());
+        publish(&shared, &room, snapshot, (&new, first.plus(ahead)), &replaced, sending.as_ref());
     });
 }
 
@@ -120,6 +123,7 @@ fn write_event(new: &New, position: u64, server: &ruma::ServerName, writes: &mut
     writes.put(&EVENTS, event.id().as_str(), &place);
     if new.after_gap {
         writes.put(&GAPS, (room, order), &());
+        write_hole(&known, writes);
     }
     for event in &new.members {
         let Some(user) = target_of(event) else { continue };

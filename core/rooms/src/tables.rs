@@ -122,6 +122,23 @@ pub(crate) const GAPS: Table<(String, i64), ()> = Table::new(
      row for each event whose state was told by another server",
 );
 
+/// What is missing before an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredHole {
+    /// The events with which it ends.
+    pub(crate) wanted: Vec<String>,
+    /// Orders below this one, down to the floor, are free for it.
+    pub(crate) next: i64,
+    pub(crate) floor: i64,
+}
+
+/// `(room, order)`: what is missing before which event.
+pub(crate) const HOLES: Table<(String, i64), StoredHole> = Table::new(
+    "r.hole",
+    "what is missing before the event of an order; written with the event, moved back by every piece that is fetched, gone \
+     when nothing is missing; at most one row for each of r.gap",
+);
+
 /// The versions of rooms that are being joined.
 pub(crate) const VERSIONS: Table<String, String> = Table::new(
     "r.version",

@@ -27,7 +27,7 @@ use crate::{
     room::{Head, Room, Sent, TransactionKey},
     snapshot::KEPT,
     state::state_type,
-    tables::{OUTLIERS, STATE_GROUPS, StoredEnd, StoredHead, StoredTransaction, TRANSACTIONS},
+    tables::{EVENTS, OUTLIERS, STATE_GROUPS, StoredEnd, StoredHead, StoredPlace, StoredTransaction, TRANSACTIONS},
 };
 
 /// The events that one event may follow.
@@ -91,6 +91,7 @@ pub(crate) struct Writing {
 
 /// A batch on its way, and what it holds.
 pub(crate) struct Written {
+    rooms: Rooms,
     room: Arc<Room>,
     generation: u64,
     durable: Shared<futures_util::future::BoxFuture<'static, Result<Position, CommitError>>>,
@@ -102,6 +103,8 @@ impl Written {
         match self.durable.await {
             Err(CommitError::Conflict(_)) => {
                 self.room.drop_head(self.generation).await;
+                // What somebody else has written may be known here as it was before.
+                self.rooms.0.known.clear();
                 Err(RoomError::Busy)
             }
             done => Ok(done?),
@@ -350,6 +353,12 @@ impl Writing {
         Ok(())
     }
 
+    /// Commits only if an event is still where it was found, or still unknown.
+    pub(crate) fn expect_at(&mut self, id: &EventId, found: Option<&Known>) {
+        let row = found.map(|known| StoredPlace { room_id: self.room.id.to_string(), place: known.place().clone() });
+        self.batch().expect(&EVENTS, id.as_str(), row.as_ref());
+    }
+
     /// Forgets that an event was known without a place.
     pub(crate) fn leave_outliers(&mut self, id: &EventId) {
         self.batch().delete(&OUTLIERS, id.as_str());
@@ -408,7 +417,7 @@ impl Writing {
         if let Some((key, event_id)) = sending {
             room.sending.lock().insert(key, Sent { event_id, durable: durable.clone() });
         }
-        Written { room, generation, durable }
+        Written { rooms, room, generation, durable }
     }
 }
 

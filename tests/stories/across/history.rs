@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{ALPHA, BETA, Two, at, joins, public};
-use crate::support::{Person, encoded};
+use super::{ALPHA, BETA, LONG, Two, at, joins, public};
+use crate::support::{Person, encoded, peer::json_of};
 
 /// Pages back through the whole history: the texts, the latest first, and whether the creation was reached.
 pub(super) async fn reads_back(who: &Person, room: &str, page: usize) -> (Vec<String>, bool) {
@@ -104,4 +104,93 @@ async fn a_date_from_before_the_join_leads_to_its_event() {
     joins(&two.ben, &room, ALPHA).await;
     let path = format!("/_matrix/client/v1/rooms/{}/timestamp_to_event?ts={when}&dir=f", encoded(&room));
     assert_eq!(two.ben.get(&path).await.ok()["event_id"], dated.as_str());
+}
+
+/// Ben has left a room of Ann's, and comes again after this was said in it.
+async fn away(two: &Two, version: &str, lines: usize) -> String {
+    let room = public(&two.ann, json!({ "room_version": version })).await;
+    two.ann.says(&room, "before").await;
+    joins(&two.ben, &room, ALPHA).await;
+    two.ann.says(&room, "together").await;
+    two.ben.sees(&room, "together").await;
+    two.ben.leaves(&room).await;
+    two.campus.settle().await;
+    for n in 0..lines {
+        two.ann.says(&room, &format!("line {n}")).await;
+    }
+    joins(&two.ben, &room, ALPHA).await;
+    two.campus.settle().await;
+    room
+}
+
+fn with_what_was_before(mut texts: Vec<String>) -> Vec<String> {
+    texts.extend(["together".to_owned(), "before".to_owned()]);
+    texts
+}
+
+#[tokio::test]
+async fn what_was_said_while_nobody_was_there_is_fetched_into_its_place() {
+    let two = Two::meet().await;
+    for version in ["1", "6", "12"] {
+        let room = away(&two, version, 150).await;
+        two.ann.says(&room, "welcome back").await;
+        two.ben.sees(&room, "welcome back").await;
+        let mut all = with_what_was_before(lines(150));
+        all.insert(0, "welcome back".to_owned());
+        assert_eq!(reads_back(&two.ben, &room, 20).await, (all.clone(), true), "in version {version}");
+        // The second time nobody has to be asked.
+        two.campus.wires.cut(ALPHA, BETA);
+        assert_eq!(reads_back(&two.ben, &room, 50).await, (all, true), "in version {version}");
+        two.campus.wires.heal(ALPHA, BETA);
+        two.agree(&room).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_where_more_is_missing_than_is_fetched_at_once() {
+    let two = Two::meet().await;
+    let room = away(&two, "12", 450).await;
+    assert_eq!(reads_back(&two.ben, &room, 1000).await, (with_what_was_before(lines(450)), true));
+    let whole = two.ben.get(&at(&room, "messages?dir=b&limit=1000")).await.ok();
+    assert!(whole["chunk"].as_array().is_some_and(|chunk| chunk.len() > 450), "the second time it is one page");
+}
+
+#[tokio::test]
+async fn a_hole_that_nobody_tells_of_is_passed_over_until_somebody_does() {
+    let two = Two::meet().await;
+    let room = away(&two, "12", 10).await;
+    two.campus.wires.cut(ALPHA, BETA);
+    assert_eq!(reads_back(&two.ben, &room, 10).await, (vec!["together".to_owned()], false));
+    two.campus.wires.heal(ALPHA, BETA);
+    two.campus.clock.advance(LONG);
+    assert_eq!(reads_back(&two.ben, &room, 10).await, (with_what_was_before(lines(10)), true));
+}
+
+#[tokio::test]
+async fn who_comes_again_when_nothing_was_said_has_no_hole() {
+    let two = Two::meet().await;
+    let room = away(&two, "12", 0).await;
+    let asked = || two.campus.wires.times_asked(ALPHA, "/_matrix/federation/v1/backfill");
+    assert_eq!(reads_back(&two.ben, &room, 100).await, (vec!["together".to_owned(), "before".to_owned()], true));
+    assert_eq!(asked(), 1, "only for what was before the first time");
+}
+
+#[tokio::test]
+async fn what_was_left_out_over_a_gap_is_fetched_into_its_place() {
+    let two = Two::meet().await;
+    let room = two.share(json!({})).await;
+    two.campus.wires.cut(ALPHA, BETA);
+    let mut last = String::new();
+    for n in 0..30 {
+        last = two.ann.says(&room, &format!("line {n}")).await;
+    }
+    two.campus.wires.heal(ALPHA, BETA);
+    // Alpha does not remember what came between.
+    two.campus.wires.answer(ALPHA, "/_matrix/federation/v1/get_missing_events", 200, json!({ "events": [] }));
+    let (alpha, beta) = (two.campus.host(ALPHA), two.campus.host(BETA));
+    let told = json_of(&alpha.event(&last).await.expect("it was said"));
+    alpha.sends(beta, "last", &[told]).await.ok();
+    two.ben.sees(&room, "line 29").await;
+    two.ben.does_not_see(&room, "line 28").await;
+    assert_eq!(reads_back(&two.ben, &room, 20).await, (lines(30), true));
 }

@@ -1,7 +1,7 @@
 //! What one server of a campus says to another by hand: signed with its key, whatever it is.
 
 use http::{Method, header};
-use lyceum_events::{Draft, Event, Placing, build, sign};
+use lyceum_events::{Draft, Event, Placing, ServerKey, build, sign};
 use lyceum_rooms::{Acceptance, Membership, RemoteJoin};
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName,
@@ -30,6 +30,19 @@ impl Host {
     pub(crate) async fn asks_as(
         &self,
         other: &Self,
+        named: (&str, &str),
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        self.asks_by(&self.key, other, named, method, path, body).await
+    }
+
+    /// The same with any key.
+    pub(crate) async fn asks_by(
+        &self,
+        key: &ServerKey,
+        other: &Self,
         (origin, destination): (&str, &str),
         method: Method,
         path: &str,
@@ -41,13 +54,11 @@ impl Host {
             object["content"] = body.clone();
         }
         let mut object: CanonicalJsonObject = serde_json::from_value(object).expect("canonical JSON");
-        self.key.sign_json(&mut object).expect("it can be signed");
+        key.sign_json(&mut object).expect("it can be signed");
         let signature = serde_json::to_value(&object["signatures"]).expect("JSON");
-        let signature = &signature[self.name().as_str()][&self.key.id()];
-        let header = format!(
-            "X-Matrix origin=\"{origin}\",destination=\"{destination}\",key=\"{}\",sig={signature}",
-            self.key.id()
-        );
+        let signature = &signature[key.server().as_str()][&key.id()];
+        let header =
+            format!("X-Matrix origin=\"{origin}\",destination=\"{destination}\",key=\"{}\",sig={signature}", key.id());
         let body = body.map_or_else(Vec::new, |body| serde_json::to_vec(&body).expect("JSON can be written"));
         let headers = [(header::AUTHORIZATION.as_str(), header.as_str())];
         other.stranger().ask_with(method, path, &headers, body).await

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::GivenStates;
 use crate::{
-    Direction, NewRoom, Place, Preset, Rooms, Sender,
+    Direction, NewRoom, Part, Place, Preset, Rooms, Sender,
     federation_tests::{beta, event, joins},
     testing::{alpha, content},
 };
@@ -41,7 +41,7 @@ async fn told(alpha: &Rooms, room: &RoomId, before: &[OwnedEventId], limit: usiz
 /// Tells beta a piece of history, with the states it asks for.
 async fn tells(alpha: &Rooms, beta: &Rooms, room: &RoomId, told: &[Event]) -> usize {
     let mut given = GivenStates::new();
-    for id in beta.states_wanted(room, told).await.unwrap() {
+    for id in beta.states_wanted(room, Part::Beginning, told).await.unwrap() {
         let state = alpha.state_before(room, &id).await.unwrap();
         let ids: Vec<_> = state.event_ids().cloned().collect();
         let mut events = Vec::new();
@@ -52,7 +52,7 @@ async fn tells(alpha: &Rooms, beta: &Rooms, room: &RoomId, told: &[Event]) -> us
         given.insert(id, ids);
     }
     beta.import(room, &RoomVersionId::V12, told.to_vec()).await.unwrap();
-    beta.take_earlier(room, told, &given).await.unwrap()
+    beta.take_earlier(room, Part::Beginning, told, &given).await.unwrap()
 }
 
 async fn timeline(rooms: &Rooms, room: &RoomId) -> Vec<OwnedEventId> {

@@ -1,0 +1,134 @@
+//! More of what a server must not believe: requests that lie about who sends them and to whom, too many of them, and events
+//! that permit each other.
+
+use futures_util::future::join_all;
+use http::Method;
+use lyceum_events::{Draft, ServerKey, sign};
+use ruma::{RoomVersionId, server_name};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::support::{
+    Campus, encoded,
+    peer::{Forged, Shared, json_of},
+};
+
+/// A key in beta's name that beta does not publish.
+fn made_up(version: &str) -> ServerKey {
+    ServerKey::from_seed(server_name!("beta.example").to_owned(), &[77; 32], version).expect("a key")
+}
+
+#[tokio::test]
+async fn requests_that_lie_about_who_sends_them_are_refused() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let path = format!("/_matrix/federation/v1/state_ids/{}?event_id=$x", encoded(&shared.room));
+    let (own, other) = (&beta.key, made_up("new"));
+    let forged = made_up("a1");
+    let (honest, by_gamma, by_alpha) = ("beta.example", "gamma.example", "alpha.example");
+    for (what, key, origin, destination) in [
+        ("an origin that is another server", own, by_gamma, "alpha.example"),
+        ("an origin that is the asked one", own, by_alpha, "alpha.example"),
+        ("an origin that nobody can find", own, "nowhere.example", "alpha.example"),
+        ("another destination", own, honest, "gamma.example"),
+        ("a key that beta does not have", &other, honest, "alpha.example"),
+        ("a signature by another key", &forged, honest, "alpha.example"),
+    ] {
+        let answer = beta.asks_by(key, alpha, (origin, destination), Method::GET, &path, None).await;
+        let found = (answer.status, answer.json["errcode"].as_str());
+        assert_eq!(found, (401, Some("M_UNAUTHORIZED")), "{what} should be refused: {answer:?}");
+    }
+    beta.gets(alpha, &path).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_key_that_has_expired_signs_no_requests_until_it_is_seen_again() {
+    const LONG: Duration = Duration::from_secs(30 * 24 * 3600);
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let path = format!("/_matrix/federation/v1/state_ids/{}?event_id=$x", encoded(&shared.room));
+    beta.gets(alpha, &path).await.refused(404, "M_NOT_FOUND");
+    shared.campus.wires.cut("alpha.example", "beta.example");
+    shared.campus.clock.advance(LONG);
+    beta.gets(alpha, &path).await.refused(401, "M_UNAUTHORIZED");
+    shared.campus.wires.heal("alpha.example", "beta.example");
+    shared.campus.clock.advance(LONG);
+    beta.gets(alpha, &path).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_flood_of_transactions_is_told_to_wait_and_loses_nothing() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let message = |n: u64| {
+        let content = json!({ "msgtype": "m.text", "body": format!("flood {n}") });
+        Draft::message("m.room.message", serde_json::from_value(content).expect("canonical"))
+    };
+    let mut events = Vec::new();
+    for n in 0..12 {
+        let at = Forged { depth: 100 + n, ..Forged::default() };
+        events.push(json_of(&beta.forges(&shared.room, &shared.ben.id, message(n), at).await));
+    }
+    let names: Vec<_> = (0..events.len()).map(|n| format!("flood{n}")).collect();
+    let sent = names.iter().zip(&events).map(|(name, event)| beta.sends(alpha, name, std::slice::from_ref(event)));
+    let answers = join_all(sent).await;
+    let waiting: Vec<_> = answers.iter().enumerate().filter(|(_, answer)| answer.status == 429).collect();
+    assert!(!waiting.is_empty(), "twelve at once should be too many");
+    for (_, answer) in &waiting {
+        assert_eq!(answer.json["errcode"], "M_LIMIT_EXCEEDED");
+        assert!(answer.json["retry_after_ms"].as_u64().is_some());
+    }
+    for (number, _) in &waiting {
+        beta.sends(alpha, &names[*number], std::slice::from_ref(&events[*number])).await.ok();
+    }
+    for (number, event) in events.iter().enumerate() {
+        let answer = beta.sends(alpha, &format!("again{number}"), std::slice::from_ref(event)).await.ok();
+        let (id, _) = answer["pdus"].as_object().and_then(|pdus| pdus.iter().next()).expect("it is answered for");
+        assert!(alpha.has_in_timeline(id).await, "{id} should have been taken");
+    }
+    alpha.is_sound().await;
+}
+
+#[tokio::test]
+async fn events_that_permit_each_other_permit_nothing() {
+    let campus = Campus::of(["alpha.example", "beta.example"]).await;
+    let (ann, ben) = (campus.person_at("alpha.example", "ann").await, campus.person_at("beta.example", "ben").await);
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    // In the first room versions servers choose the ids of their events, so two can name each other.
+    let room = ann.creates_room_with(json!({ "preset": "public_chat", "room_version": "1" })).await;
+    beta.brings(alpha, &ben, &room).await;
+    campus.settle().await;
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "round" })).expect("canonical");
+    let draft = Draft::message("m.room.message", content);
+    let base = json_of(&beta.forges(&room, &ben.id, draft, Forged::default()).await);
+    let one = |id: &str, permitted_by: &str| -> Value {
+        let mut pdu = base.clone();
+        pdu["event_id"] = json!(id);
+        pdu["auth_events"] = json!([[permitted_by, { "sha256": "x" }]]);
+        let object = pdu.as_object_mut().expect("an object");
+        object.remove("signatures");
+        object.remove("hashes");
+        let rules = RoomVersionId::V1.rules().expect("rules");
+        let object = serde_json::from_value(pdu).expect("canonical");
+        json_of(&sign(object, &rules, &beta.key).expect("signed"))
+    };
+    let (first, second) = ("$first:beta.example", "$second:beta.example");
+    let (round, about) = (one(first, second), one(second, first));
+    campus.wires.answer(
+        "beta.example",
+        "/_matrix/federation/v1/event_auth",
+        200,
+        json!({ "auth_chain": [round, about] }),
+    );
+    campus.wires.answer("beta.example", "/_matrix/federation/v1/event/", 200, json!({ "pdus": [about] }));
+    let answer = beta.sends(alpha, "loop", &[round, about]).await.ok();
+    for id in [first, second] {
+        assert!(answer["pdus"][id]["error"].is_string(), "{id} should be refused: {answer}");
+        assert!(!alpha.has_in_timeline(id).await);
+    }
+    let asked = campus.wires.times_asked("beta.example", "/_matrix/federation/v1/event");
+    assert!(asked <= 40, "beta should be asked a few times, not {asked}");
+    ben.says(&room, "we go on").await;
+    ann.sees(&room, "we go on").await;
+    alpha.is_sound().await;
+}
