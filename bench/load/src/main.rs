@@ -3,6 +3,7 @@
 //! What is measured lives in `measures/`, one file each; how requests are made in `http.rs`, who makes them in `people.rs`,
 //! the server's process in `server.rs`, figures in `figures.rs`, the command line in `options.rs`.
 
+mod authority;
 mod crash;
 mod figures;
 mod http;

@@ -1,6 +1,7 @@
 //! The measures by name, and what several of them share.
 
 mod fanout;
+mod federation;
 mod history;
 mod joins;
 mod keys;
@@ -21,9 +22,23 @@ use crate::options::Options;
 use crate::people::{Person, crowd, gather};
 use crate::server::Server;
 
-pub const NAMES: [&str; 15] = [
-    "start", "rest", "send", "one", "fanout", "initial", "empty", "history", "joins", "big", "mix", "keys", "million",
-    "search", "thumbnails",
+pub const NAMES: [&str; 16] = [
+    "start",
+    "rest",
+    "send",
+    "one",
+    "fanout",
+    "initial",
+    "empty",
+    "history",
+    "joins",
+    "big",
+    "mix",
+    "keys",
+    "federation",
+    "million",
+    "search",
+    "thumbnails",
 ];
 /// Those that take many minutes: only when they are named.
 pub const LONG: [&str; 2] = ["million", "search"];
@@ -42,6 +57,7 @@ pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mu
         "big" => send::big_room(server, options, report).await,
         "mix" => mix::campus(server, options, report).await,
         "keys" => keys::claims_and_messages(server, options, report).await,
+        "federation" => federation::between_two(options, report).await,
         "million" => size::million(server, options, report).await,
         "search" => search::words(server, options, report).await,
         "thumbnails" => thumbnails::while_talking(server, report).await,

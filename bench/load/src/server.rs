@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::Failure;
+use crate::authority::Authority;
 use crate::http::Connection;
 use crate::options::Options;
 
@@ -21,6 +22,7 @@ const ASK_EVERY: Duration = Duration::from_millis(2);
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub struct Server {
+    pub name: String,
     pub address: SocketAddr,
     pub as_token: String,
     pid: Option<u32>,
@@ -44,6 +46,7 @@ impl Server {
             let host = url.trim_start_matches("http://").trim_end_matches('/');
             let address = host.to_socket_addrs()?.next().ok_or("the address cannot be resolved")?;
             return Ok(Self {
+                name: String::new(),
                 address,
                 as_token: options.as_token.clone(),
                 pid: options.pid,
@@ -52,16 +55,28 @@ impl Server {
                 started_in: Duration::ZERO,
             });
         }
+        Self::start_own(options, None).await
+    }
+
+    /// Starts the binary with a fresh store, so that other servers whose certificates this authority signed reach it.
+    pub async fn start_with(options: &Options, authority: &Authority) -> Result<Self, Failure> {
+        Self::start_own(options, Some(authority)).await
+    }
+
+    async fn start_own(options: &Options, authority: Option<&Authority>) -> Result<Self, Failure> {
         let binary = options.binary.clone().ok_or("--bin is needed")?;
         let folder = tempfile::Builder::new().prefix("lyceum-load-").tempdir()?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        write_configuration(folder.path(), address, &options.as_token)?;
+        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
+        let (address, between) = (free()?, free()?);
+        let name = authority.map_or_else(|| "load.test".to_owned(), |_| format!("localhost:{}", between.port()));
+        let federation = authority.map_or_else(String::new, |authority| federation_configuration(between, authority));
+        write_configuration(folder.path(), (&name, address), &options.as_token, &federation)?;
         let begun = Instant::now();
         let child = spawn(&binary, folder.path())?;
         let (pid, data) = (child.id(), Some(folder.path().join("data")));
         let own = Some(Own { child, folder, binary });
         let as_token = options.as_token.clone();
-        let mut server = Self { address, as_token, pid, data, own, started_in: Duration::ZERO };
+        let mut server = Self { name, address, as_token, pid, data, own, started_in: Duration::ZERO };
         server.answers().await?;
         server.started_in = begun.elapsed();
         Ok(server)
@@ -168,7 +183,23 @@ fn spawn(binary: &Path, folder: &Path) -> Result<Child, Failure> {
     Ok(child)
 }
 
-fn write_configuration(folder: &Path, address: SocketAddr, as_token: &str) -> Result<(), Failure> {
+/// How other servers on this machine are reached and reach the server.
+fn federation_configuration(address: SocketAddr, authority: &Authority) -> String {
+    format!(
+        "\n[[listeners]]\naddress = \"{address}\"\napis = [\"federation\"]\ntls = {{ certificate = {:?}, key = {:?} }}\n\n\
+         [federation]\nallow_private_networks = true\ntrusted_ca_files = [{:?}]\n",
+        authority.certificate.display().to_string(),
+        authority.key.display().to_string(),
+        authority.ca.display().to_string(),
+    )
+}
+
+fn write_configuration(
+    folder: &Path,
+    (name, address): (&str, SocketAddr),
+    as_token: &str,
+    federation: &str,
+) -> Result<(), Failure> {
     let registration = folder.join("load.yaml");
     fs::write(
         &registration,
@@ -180,8 +211,8 @@ fn write_configuration(folder: &Path, address: SocketAddr, as_token: &str) -> Re
     fs::write(
         folder.join("config.toml"),
         format!(
-            "[server]\nname = \"load.test\"\ndata_dir = {data:?}\n\n[[listeners]]\naddress = \"{address}\"\napis = [\"client\", \"admin\"]\n\n\
-             [registration]\nmode = \"open\"\n\n[rate_limits]\nenabled = false\n\n[appservices]\nfiles = [{registration:?}]\n",
+            "[server]\nname = \"{name}\"\ndata_dir = {data:?}\n\n[[listeners]]\naddress = \"{address}\"\napis = [\"client\", \"admin\"]\n\n\
+             [registration]\nmode = \"open\"\n\n[rate_limits]\nenabled = false\n\n[appservices]\nfiles = [{registration:?}]\n{federation}",
             data = folder.join("data").display().to_string(),
             registration = registration.display().to_string(),
         ),
