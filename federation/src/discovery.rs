@@ -54,6 +54,16 @@ pub(crate) async fn get_remote_server_keys(
     notarize(&peers, KeyQuery::from([(request.path.0, keys)])).await
 }
 
+/// `GET /_matrix/key/v2/query/{serverName}/{keyId}`: long deprecated, and answered with all keys of that server.
+pub(crate) async fn get_remote_server_keys_of_id(
+    State(peers): State<Peers>,
+    request: PublicRaw<(OwnedServerName, String), NotaryQuery>,
+) -> Result<RawJson, ApiError> {
+    let (server, key) = request.path;
+    let wanted = BTreeMap::from([(key, request.query.minimum_valid_until_ts)]);
+    notarize(&peers, KeyQuery::from([(server, wanted)])).await
+}
+
 /// `POST /_matrix/key/v2/query`.
 pub(crate) async fn get_remote_server_keys_batch(
     State(peers): State<Peers>,

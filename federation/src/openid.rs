@@ -2,14 +2,21 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
-use lyceum_web::{Answer, ApiError, Public, Ruma};
-use ruma::api::federation::openid::get_openid_userinfo::v1::{Request, Response};
+use lyceum_web::{Answer, ApiError, PublicRaw, Ruma};
+use ruma::api::federation::openid::get_openid_userinfo::v1::Response;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(crate) struct Query {
+    access_token: Option<String>,
+}
 
 pub(crate) async fn get_openid_userinfo(
     State(accounts): State<Accounts>,
-    Public { body }: Public<Request>,
+    PublicRaw { query, .. }: PublicRaw<(), Query>,
 ) -> Answer<Response> {
-    let user = accounts.openid_user(&body.access_token).await?;
+    let token = query.access_token.ok_or_else(|| ApiError::missing_token("Missing access token"))?;
+    let user = accounts.openid_user(&token).await?;
     let user = user.ok_or_else(|| ApiError::unknown_token(false))?;
     Ok(Ruma(Response::new(user)))
 }

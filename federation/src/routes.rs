@@ -5,6 +5,7 @@ use lyceum_web::{Family, RouteOptions, Routes};
 use ruma::api::federation::{
     keys::{claim_keys, get_keys},
     membership::create_invite,
+    openid::get_openid_userinfo,
     transactions::send_transaction_message,
 };
 
@@ -28,6 +29,7 @@ fn identity(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(get, &["/_matrix/key/v2/server"], PLAIN, discovery::get_server_keys)
         .mount_at(get, &["/_matrix/key/v2/server/{keyId}"], PLAIN, discovery::get_server_keys_of_id)
         .mount_at(get, &["/_matrix/key/v2/query/{serverName}"], PLAIN, discovery::get_remote_server_keys)
+        .mount_at(get, &["/_matrix/key/v2/query/{serverName}/{keyId}"], PLAIN, discovery::get_remote_server_keys_of_id)
         .mount_at(&Method::POST, &["/_matrix/key/v2/query"], PLAIN, discovery::get_remote_server_keys_batch)
 }
 
@@ -88,7 +90,7 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
         .mount(keys::get_devices)
         .mount_as::<get_keys::v1::Request, _, _>(PLAIN, keys::get_keys)
         .mount_as::<claim_keys::v1::Request, _, _>(PLAIN, keys::claim_keys)
-        .mount(openid::get_openid_userinfo)
+        .mount_as::<get_openid_userinfo::v1::Request, _, _>(PLAIN, openid::get_openid_userinfo)
 }
 
 fn directories(routes: Routes<Api>) -> Routes<Api> {

@@ -67,6 +67,15 @@ impl PeerError {
         matches!(self, Self::NotAllowed(_) | Self::LeftAlone(_) | Self::Unreachable { .. } | Self::Nonsense { .. })
             || matches!(self, Self::Refused { status, .. } if *status >= 500)
     }
+
+    /// Whether the server does not know the endpoint that it was asked at, as very old ones do not know the newer of two.
+    pub fn is_unknown_endpoint(&self) -> bool {
+        match self {
+            Self::Refused { status: 400, errcode, .. } => errcode == "M_UNRECOGNIZED",
+            Self::Refused { status: 404 | 405, errcode, .. } => errcode == "M_UNRECOGNIZED" || errcode == "M_UNKNOWN",
+            _ => false,
+        }
+    }
 }
 
 /// Why an incoming request is not believed to come from the server it names.

@@ -97,14 +97,13 @@ impl Rooms {
 
     /// Takes up a membership event that another server made of a template.
     async fn take_up(&self, origin: &ServerName, event: &Event, membership: Membership) -> Result<Arc<Known>> {
-        let about_sender = *event.kind() == TimelineEventType::RoomMember
-            && event.state_key() == Some(event.sender().as_str())
-            && event.sender().server_name() == origin;
+        let about_sender =
+            *event.kind() == TimelineEventType::RoomMember && event.state_key() == Some(event.sender().as_str());
         if !about_sender || membership_of(event) != membership {
-            return Err(RoomError::InvalidParam(format!(
-                "this is not a {} of one of your people",
-                membership.as_str()
-            )));
+            return Err(RoomError::InvalidParam(format!("this is not a {} of its sender", membership.as_str())));
+        }
+        if event.sender().server_name() != origin {
+            return Err(RoomError::forbidden("this is not from one of your people"));
         }
         let snapshot = self.snapshot(event.room()).await?;
         self.check_lending(&snapshot, origin).await?;

@@ -115,6 +115,19 @@ impl Filling<'_> {
         Ok(())
     }
 
+    /// Events by their ids, from whoever has all of them.
+    pub(super) async fn events_of(&self, ids: &HashSet<OwnedEventId>) -> Result<Vec<Event>, Trouble> {
+        for server in &self.servers {
+            match self.singly(server, ids.iter().cloned().collect()).await {
+                Ok(events) if events.len() == ids.len() => return Ok(events),
+                Ok(_) => {}
+                Err(here @ Trouble::Here(_)) => return Err(here),
+                Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+            }
+        }
+        Err(Trouble::there("nobody has the events before it"))
+    }
+
     async fn bring_singly(&self, server: &ServerName, ids: Vec<OwnedEventId>) -> Result<(), Trouble> {
         let events = self.singly(server, ids).await?;
         self.import(server, events).await
@@ -164,21 +177,26 @@ impl Filling<'_> {
         Ok(ids.into_iter().zip(known).filter(|(_, known)| known.is_none()).map(|(id, _)| id).collect())
     }
 
-    /// The state before an event as another server says; its events are brought in.
-    pub(super) async fn state_before(&self, event: &Event) -> Result<Vec<OwnedEventId>, Trouble> {
-        let mut trouble = Trouble::There("nobody tells the state before the event".to_owned());
+    /// The state before an event as another server says; its events are brought in. `None` when all who were asked answer
+    /// that they don't know it.
+    pub(super) async fn state_before(&self, event: &Event) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
+        let mut trouble = None;
         for server in &self.servers {
             match self.state_by(server, event).await {
-                Ok(state) => return Ok(state),
+                Ok(Some(state)) => return Ok(Some(state)),
+                Ok(None) => {}
                 Err(here @ Trouble::Here(_)) => return Err(here),
-                Err(there) => trouble = there,
+                Err(there) => trouble = Some(there),
             }
         }
-        Err(trouble)
+        trouble.map_or(Ok(None), Err)
     }
 
-    async fn state_by(&self, server: &ServerName, event: &Event) -> Result<Vec<OwnedEventId>, Trouble> {
-        let StateIds { pdu_ids, auth_chain_ids } = self.peers.state_ids(server, self.room, event.id()).await?;
+    async fn state_by(&self, server: &ServerName, event: &Event) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
+        let StateIds { pdu_ids, auth_chain_ids } = match self.peers.state_ids(server, self.room, event.id()).await {
+            Err(PeerError::Refused { status: 404, .. }) => return Ok(None),
+            told => told?,
+        };
         let all: HashSet<_> = pdu_ids.iter().chain(&auth_chain_ids).cloned().collect();
         if all.len() > STATE_EVENTS_MAX {
             return Err(Trouble::There("the state before the event is too large".to_owned()));
@@ -192,7 +210,7 @@ impl Filling<'_> {
         } else if !absent.is_empty() {
             self.bring_singly(server, absent).await?;
         }
-        self.usable(pdu_ids).await
+        self.usable(pdu_ids).await.map(Some)
     }
 
     /// The events of a state that are here. One without the room's beginning is none.

@@ -95,8 +95,24 @@ impl<'a> Filling<'a> {
         }
         self.states_left =
             self.states_left.checked_sub(1).ok_or_else(|| Trouble::There("too many gaps before the event".into()))?;
-        let state = self.state_before(event).await?;
-        self.accept(event, Some(&state)).await
+        if let Some(state) = self.state_before(event).await? {
+            return self.accept(event, Some(&state)).await;
+        }
+        self.begin_before(event).await?;
+        self.accept(event, None).await
+    }
+
+    /// Takes in the events directly before one, each with the state before it: where nobody who answers can tell the state
+    /// before the event itself, as servers cannot that have it from elsewhere.
+    async fn begin_before(&mut self, event: &Event) -> Result<(), Trouble> {
+        let unknown = || Trouble::There("nobody tells the state before the event".to_owned());
+        let absent = self.absent_from_graph(event.prev()).await?;
+        for before in self.events_of(&absent).await? {
+            self.states_left = self.states_left.checked_sub(1).ok_or_else(unknown)?;
+            let state = self.state_before(&before).await?.ok_or_else(unknown)?;
+            self.accept(&before, Some(&state)).await?;
+        }
+        Ok(())
     }
 
     /// Takes an event in, once the events that permit it were fetched. Answers `Missing` for want of earlier ones only.

@@ -72,12 +72,13 @@ fn id_of(pdu: &RawValue, rules: &RoomVersionRules) -> Option<OwnedEventId> {
     event_id(&parse_object(pdu.get()).ok()?, rules).ok()
 }
 
-/// What the sender is told of an event.
+/// What the sender is told of an event: what was wrong, if it could not be worked on. An event that was, and is rejected or
+/// soft-failed, has been dealt with (spec, "Rejection"): sending it again would change nothing.
 fn said(taken: Result<Acceptance, Trouble>) -> Result<Option<String>, ApiError> {
     let (outcome, why) = match taken {
         Ok(Acceptance::Accepted) => ("accepted", None),
         Ok(Acceptance::SoftFailed) => ("soft-failed", None),
-        Ok(Acceptance::Known(Place::Rejected(why)) | Acceptance::Rejected(why)) => ("rejected", Some(why)),
+        Ok(Acceptance::Known(Place::Rejected(_)) | Acceptance::Rejected(_)) => ("rejected", None),
         Ok(Acceptance::Known(_)) => ("known", None),
         Ok(Acceptance::Missing { .. }) => ("missing", Some("what the event builds on could not be had".to_owned())),
         Err(Trouble::Here(error)) => return Err(*error),

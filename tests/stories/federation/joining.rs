@@ -138,7 +138,7 @@ async fn a_membership_that_is_not_what_it_should_be_is_refused() {
     (of_ann["sender"], of_ann["state_key"]) = (json!(ann.id), json!(ann.id));
     of_ann.as_object_mut().expect("an object").remove("signatures");
     let of_ann = sign(serde_json::from_value(of_ann).expect("canonical"), &rules, &beta.key).expect("it can be signed");
-    beta.hands_in(alpha, "v2/send_join", &of_ann).await.refused(400, "M_INVALID_PARAM");
+    beta.hands_in(alpha, "v2/send_join", &of_ann).await.refused(403, "M_FORBIDDEN");
     beta.puts(alpha, &path(join.id().as_str()), json!([])).await.refused(400, "M_BAD_JSON");
     assert_eq!(alpha.membership(&room, &ben.id).await, Membership::Leave);
     beta.hands_in(alpha, "v2/send_join", &join).await.ok();

@@ -2,7 +2,7 @@
 
 use http::{Method, header};
 use lyceum_events::{Draft, Event, Placing, ServerKey, build, sign};
-use lyceum_rooms::{Acceptance, Membership, RemoteJoin};
+use lyceum_rooms::{Acceptance, Membership, Place, RemoteJoin};
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName,
     UInt, UserId,
@@ -150,6 +150,16 @@ impl Host {
     pub(crate) async fn event(&self, id: &str) -> Option<Event> {
         let id = OwnedEventId::try_from(id).expect("an event id");
         self.server.rooms().known(&id).await.expect("the store answers").map(|known| known.event().clone())
+    }
+
+    /// Why an event was rejected here, if it was.
+    pub(crate) async fn why_rejected(&self, id: &str) -> Option<String> {
+        let id = OwnedEventId::try_from(id).expect("an event id");
+        let known = self.server.rooms().known(&id).await.expect("the store answers")?;
+        match known.place() {
+            Place::Rejected(why) => Some(why.clone()),
+            _ => None,
+        }
     }
 
     /// Whether an event has a place in its room's timeline here.

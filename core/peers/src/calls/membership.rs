@@ -109,7 +109,8 @@ impl Peers {
         self.ask(server, Call::get(target).always().timeout(TIMEOUT)).await
     }
 
-    /// Sends a completed join. With `omit_members` the answer may leave out most members, to be fetched later.
+    /// Sends a completed join. With `omit_members` the answer may leave out most members, to be fetched later. A server that
+    /// does not know the endpoint is asked by the older one.
     pub async fn send_join(
         &self,
         server: &ServerName,
@@ -119,9 +120,18 @@ impl Peers {
         omit_members: OmitMembers,
     ) -> Result<JoinAnswer, PeerError> {
         let omit = if omit_members == OmitMembers::Yes { "true" } else { "false" };
-        let target = federation("v2", "send_join").segment(room).segment(id).query("omit_members", omit);
-        let call = Call::put(target, event)?.always().timeout(JOIN_TIMEOUT).answer_bytes_max(JOIN_BYTES_MAX);
-        self.ask(server, call).await
+        let target = |version: &str| federation(version, "send_join").segment(room).segment(id);
+        let put = |target: Target| {
+            let call = Call::put(target, event)?;
+            Ok::<_, PeerError>(call.always().timeout(JOIN_TIMEOUT).answer_bytes_max(JOIN_BYTES_MAX))
+        };
+        match self.ask(server, put(target("v2").query("omit_members", omit))?).await {
+            Err(error) if error.is_unknown_endpoint() => {
+                let (_, answer): (u16, JoinAnswer) = self.ask(server, put(target("v1"))?).await?;
+                Ok(answer)
+            }
+            answered => answered,
+        }
     }
 
     /// Sends a completed knock.
@@ -162,8 +172,8 @@ impl Peers {
         let call = Call::put(target("v2"), invitation)?.always().timeout(TIMEOUT);
         match self.ask::<Invited>(server, call).await {
             Ok(invited) => Ok(invited.event),
-            Err(PeerError::Refused { status: 400 | 404 | 405, errcode, .. })
-                if errcode == "M_UNRECOGNIZED"
+            Err(error)
+                if error.is_unknown_endpoint()
                     && matches!(invitation.room_version, RoomVersionId::V1 | RoomVersionId::V2) =>
             {
                 let call = Call::put(target("v1"), invitation.event)?.always().timeout(TIMEOUT);
