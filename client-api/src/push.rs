@@ -108,7 +108,7 @@ pub(crate) async fn get_notifications(
     let loud = only.as_deref() == Some("highlight");
     let page = push.notified(&session.user_id, from.as_deref(), *limit, loud).await?;
     let device = session.device_id.as_deref().map(|device| device.as_str());
-    let looker = Looker { user: &session.user_id, device, now: clock.now() };
+    let looker = Looker { user: &session.user_id, device, now: clock.now(), federated: false };
     let events: Vec<_> = page.notified.iter().map(|one| one.known.clone()).collect();
     let forms = rooms.client_forms(looker, &events).await?;
     let notifications: Vec<_> = page.notified.iter().zip(forms).map(|(one, form)| listed(one, form)).collect();

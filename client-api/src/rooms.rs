@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 /// Who looks: a caller, now.
 pub(crate) fn looker<'a>(session: &'a Session, clock: &dyn Clock) -> Looker<'a> {
     let device = session.device_id.as_deref().map(|device| device.as_str());
-    Looker { user: &session.user_id, device, now: clock.now() }
+    Looker { user: &session.user_id, device, now: clock.now(), federated: false }
 }
 
 /// Event content as a client sent it, in the form events carry.

@@ -15,6 +15,7 @@ mod institution;
 mod media;
 mod messaging;
 mod notices;
+mod older_clients;
 mod older_sync;
 mod people;
 mod process;

@@ -63,7 +63,7 @@ async fn a_message_is_pushed_to_those_whom_it_concerns() {
     assert_eq!(
         call.json["notification"],
         json!({
-            "event_id": event, "room_id": room, "type": "m.room.message", "sender": bob.id, "room_name": "Greek",
+            "event_id": event, "id": event, "room_id": room, "type": "m.room.message", "sender": bob.id, "room_name": "Greek",
             "sender_display_name": "Bob", "content": { "msgtype": "m.text", "body": "hello" }, "prio": "low",
             "counts": { "unread": 1 },
             "devices": [{

@@ -4,7 +4,7 @@ use axum::extract::State;
 use lyceum_accounts::{Accounts, DeviceChoice, InteractiveAuth, NewPerson, Registered};
 use lyceum_web::{Answer, ApiError, MaybeAppserviceRaw, Public, RawJson, Ruma, WebState, body};
 use ruma::{
-    OwnedDeviceId, UserId,
+    OwnedDeviceId, OwnedUserId, UserId,
     api::client::account::{check_registration_token_validity, get_username_availability},
 };
 use serde::Deserialize;
@@ -24,6 +24,8 @@ pub(crate) struct Body {
     auth: Option<InteractiveAuth>,
     username: Option<String>,
     password: Option<String>,
+    /// Of the guest who becomes a person.
+    guest_access_token: Option<String>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
     #[serde(default)]
@@ -63,12 +65,27 @@ pub(crate) async fn register(
         }
         ("user", _) => {
             let choice = body.choice();
-            let person = NewPerson { localpart: body.username, password: body.password, ..NewPerson::default() };
+            let guest = match body.guest_access_token.as_deref() {
+                Some(token) => Some(guest_of(&accounts, token).await?),
+                None => None,
+            };
+            let (localpart, password) = (body.username, body.password);
+            let person = NewPerson { localpart, password, guest, ..NewPerson::default() };
             accounts.register_interactively(person, choice, body.auth.as_ref()).await?
         }
         _ => return Err(ApiError::invalid_param("kind must be user or guest")),
     };
     answer(registered)
+}
+
+/// The guest whose token this is.
+async fn guest_of(accounts: &Accounts, token: &str) -> Result<OwnedUserId, ApiError> {
+    let session = accounts.authenticate(token).await?;
+    if session.is_guest() {
+        Ok(session.user_id.clone())
+    } else {
+        Err(ApiError::forbidden("This is not a guest's access token"))
+    }
 }
 
 /// A new account as its maker is told of it.

@@ -10,12 +10,10 @@ use lyceum_sync::Sync;
 use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, RawJson, Ruma};
 use ruma::{
     OwnedEventId, OwnedRoomId,
-    api::client::{
-        peeking::{get_current_state, listen_to_new_events},
-        room::Visibility,
-    },
+    api::client::{peeking::get_current_state, room::Visibility},
 };
 use serde::Deserialize;
+use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
 use super::{looker, messages::place, raws};
@@ -49,11 +47,13 @@ pub(crate) async fn listen_to_new_events(
     let from = place(query.from.as_deref())?;
     let (events, end, visibility) = rooms.watch_room(&session.user_id, &room, from, patience).await?;
     let forms = rooms.present(&visibility, looker(&session, &*clock), &events).await?;
-    let mut answer = listen_to_new_events::v3::Response::new();
-    answer.chunk = raws(forms);
-    answer.start = Some(TimelineToken(from.unwrap_or(end)).to_string());
-    answer.end = Some(TimelineToken(end).to_string());
-    Ok(Ruma(answer).into_response())
+    // ruma's answer leaves an empty chunk out, and clients look into it.
+    let answer = RawJson::of(&json!({
+        "start": TimelineToken(from.unwrap_or(end)).to_string(),
+        "end": TimelineToken(end).to_string(),
+        "chunk": forms,
+    }))?;
+    Ok(answer.into_response())
 }
 
 /// `GET /_matrix/client/v3/events/{eventId}`: one event of whatever room.

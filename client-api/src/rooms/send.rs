@@ -6,8 +6,8 @@ use lyceum_events::Draft;
 use lyceum_rooms::{Rooms, Sender, Transaction};
 use lyceum_web::{Answer, ApiError, Authed, AuthedRaw, RawJson, Ruma};
 use ruma::{
-    CanonicalJsonObject, EventId, MilliSecondsSinceUnixEpoch, RoomId, api::client::redact::redact_event,
-    events::TimelineEventType,
+    CanonicalJsonObject, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId,
+    api::client::redact::redact_event, events::TimelineEventType,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -31,19 +31,39 @@ pub(crate) async fn send_message_event(
     {
         return delayed::answer(&same);
     }
-    let mut content: CanonicalJsonObject = serde_json::from_slice(&request.body)?;
+    let content: CanonicalJsonObject = serde_json::from_slice(&request.body)?;
     if let Some(delay_ms) = delay_ms {
         session.check_not_suspended()?;
         let what = (TimelineEventType::from(kind.as_str()), None);
         return delayed::answer(&rooms.delay(sender, room, what, &content, delay_ms).await?);
     }
-    let event_id = if *kind == TimelineEventType::RoomRedaction.to_string() {
+    send(&rooms, session, sender, room, (kind, content)).await
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/send/{eventType}`: the same without a transaction, as often as it is asked.
+pub(crate) async fn send_without_transaction(
+    State(rooms): State<Rooms>,
+    request: AuthedRaw<(OwnedRoomId, String)>,
+) -> Raw {
+    let AuthedRaw { session, path: (room, kind), body, .. } = request;
+    let content = serde_json::from_slice(&body)?;
+    send(&rooms, &session, Sender::of(&session.user_id), &room, (&kind, content)).await
+}
+
+async fn send(
+    rooms: &Rooms,
+    session: &Session,
+    sender: Sender<'_>,
+    room: &RoomId,
+    (kind, mut content): (&str, CanonicalJsonObject),
+) -> Raw {
+    let event_id = if kind == TimelineEventType::RoomRedaction.to_string() {
         let redacts = redacted_by(&mut content)?;
-        check_may_redact(&rooms, session, &redacts).await?;
+        check_may_redact(rooms, session, &redacts).await?;
         rooms.send_redaction(sender, room, &redacts, content).await?
     } else {
         session.check_not_suspended()?;
-        rooms.send(sender, room, Draft::message(kind.as_str(), content)).await?
+        rooms.send(sender, room, Draft::message(kind, content)).await?
     };
     RawJson::of(&json!({ "event_id": event_id }))
 }
@@ -68,7 +88,7 @@ async fn check_may_redact(rooms: &Rooms, session: &Session, target: &EventId) ->
 }
 
 /// What a redaction that is sent like any other event redacts.
-fn redacted_by(content: &mut CanonicalJsonObject) -> Result<ruma::OwnedEventId, ApiError> {
+fn redacted_by(content: &mut CanonicalJsonObject) -> Result<OwnedEventId, ApiError> {
     let redacts = content.remove("redacts");
     let redacts = redacts.as_ref().and_then(|value| value.as_str()).and_then(|id| id.try_into().ok());
     redacts.ok_or_else(|| ApiError::bad_json("A redaction names the event it redacts"))
@@ -85,6 +105,22 @@ pub(crate) async fn redact_event(
     check_may_redact(&rooms, &session, &body.event_id).await?;
     let event_id = rooms.redact(sender, &body.room_id, &body.event_id, body.reason.as_deref()).await?;
     Ok(Ruma(redact_event::v3::Response::new(event_id)))
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/redact/{eventId}`: the same without a transaction.
+pub(crate) async fn redact_without_transaction(
+    State(rooms): State<Rooms>,
+    request: AuthedRaw<(OwnedRoomId, OwnedEventId)>,
+) -> Raw {
+    #[derive(Deserialize)]
+    struct Why {
+        reason: Option<String>,
+    }
+    let AuthedRaw { session, path: (room, target), body, .. } = request;
+    let why: Why = serde_json::from_slice(&body)?;
+    check_may_redact(&rooms, &session, &target).await?;
+    let event_id = rooms.redact(Sender::of(&session.user_id), &room, &target, why.reason.as_deref()).await?;
+    RawJson::of(&json!({ "event_id": event_id }))
 }
 
 pub(crate) fn transaction<'a>(session: &'a Session, endpoint: &'a str, id: &'a str) -> Transaction<'a> {

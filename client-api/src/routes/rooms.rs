@@ -27,6 +27,11 @@ const GUESTS: RouteOptions = RouteOptions::new().guests();
 const ACTIVE: RouteOptions = RouteOptions::new().refuse_suspended();
 const ACTIVE_GUESTS: RouteOptions = RouteOptions::new().refuse_suspended().guests();
 
+/// How things were sent and redacted before there were transaction ids, and by some tools still are.
+const SEND_ONCE: [&str; 2] =
+    ["/_matrix/client/r0/rooms/{room_id}/send/{event_type}", "/_matrix/client/v3/rooms/{room_id}/send/{event_type}"];
+const REDACT_ONCE: [&str; 2] =
+    ["/_matrix/client/r0/rooms/{room_id}/redact/{event_id}", "/_matrix/client/v3/rooms/{room_id}/redact/{event_id}"];
 /// Deprecated, and unknown to ruma.
 const ONE_EVENT: [&str; 2] = ["/_matrix/client/r0/events/{event_id}", "/_matrix/client/v3/events/{event_id}"];
 
@@ -63,7 +68,9 @@ fn said(routes: Routes<Api>) -> Routes<Api> {
     routes
         // What a suspended person may still take back is looked at there.
         .mount_as::<send_message_event::v3::Request, _, _>(GUESTS, send::send_message_event)
+        .mount_at(&Method::POST, &SEND_ONCE, RouteOptions::new(), send::send_without_transaction)
         .mount(send::redact_event)
+        .mount_at(&Method::POST, &REDACT_ONCE, RouteOptions::new(), send::redact_without_transaction)
         .mount_as::<get_message_events::v3::Request, _, _>(GUESTS, messages::get_message_events)
         .mount_with(GUESTS, messages::get_room_event)
         .mount_with(GUESTS, messages::get_context)

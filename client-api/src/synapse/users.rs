@@ -66,6 +66,7 @@ pub(crate) async fn put(
             password: wish.password.clone(),
             admin: wish.admin.unwrap_or_default(),
             user_type: wish.user_type.clone().flatten(),
+            guest: None,
         };
         accounts.register(person, None).await?;
         StatusCode::CREATED

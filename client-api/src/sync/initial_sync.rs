@@ -16,6 +16,8 @@ use crate::answers::Raw;
 /// Messages of each room that come with the first look, and how many a client may ask for.
 const MESSAGES: u32 = 20;
 const MESSAGES_MAX: u32 = 100;
+/// Events of one room that come at once as news. There is no way to ask for what lies before them.
+const NEWS_MAX: u32 = 1000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -59,7 +61,9 @@ pub(crate) async fn news(sync: &Sync, session: &Session, from: Option<&str>, pat
         Some(from) => from.parse().map_err(|_| ApiError::invalid_param("from was not made by this server"))?,
         None => sync.token(),
     };
-    let mut answer = ask(sync, session, &SyncFilter::default(), Some(from), patience).await?;
+    let mut filter = FilterDefinition::default();
+    filter.room.timeline.limit = Some(UInt::from(NEWS_MAX));
+    let mut answer = ask(sync, session, &filter.into(), Some(from), patience).await?;
     let mut chunk = events(&mut answer, "presence");
     if let Value::Object(entries) = answer["rooms"]["join"].take() {
         for (room, mut entry) in entries {

@@ -1,7 +1,7 @@
 //! A person's own hand on their account: registering through interactive authentication, a new password, the end.
 
 use lyceum_storage::Batch;
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 
 use crate::{
     AccountError, Accounts, DeviceChoice, InteractiveAuth, NewPerson, Proof, Registered, RegistrationMode, Stage, User,
@@ -36,9 +36,14 @@ impl Accounts {
             choice.check()?;
         }
         // The name and password are judged before anything is asked of the person.
-        if let Some(localpart) = &person.localpart {
-            let user = self.available(localpart).await?;
-            self.check_not_exclusive(&user)?;
+        match (&person.guest, &person.localpart) {
+            (Some(guest), Some(localpart)) if localpart == guest.localpart() => {}
+            (Some(_), _) => return Err(AccountError::InvalidUsername("a guest who registers keeps their user name")),
+            (None, Some(localpart)) => {
+                let user = self.available(localpart).await?;
+                self.check_not_exclusive(&user)?;
+            }
+            (None, None) => {}
         }
         if let Some(password) = &person.password {
             self.passwords().check_strength(password)?;
@@ -49,15 +54,43 @@ impl Accounts {
             password_hash: Some(self.checked_hash(password).await?),
             ..User::new(UserKind::Person, self.now_ms())
         };
-        let localpart = person.localpart.unwrap_or_else(|| self.entropy().capitals(12));
-        let user = self.available(&localpart).await?;
         let mut batch = Batch::new();
         if let Some(token) = &proof.registration_token {
             self.count_registration(&mut batch, token).await?;
         }
         self.use_proof(&mut batch, &proof);
+        if let Some(guest) = person.guest {
+            self.note_consent(&mut batch, &guest, proof.agreed);
+            return self.promote_guest(guest, account, choice, batch).await;
+        }
+        let localpart = person.localpart.unwrap_or_else(|| self.entropy().capitals(12));
+        let user = self.available(&localpart).await?;
         self.note_consent(&mut batch, &user, proof.agreed);
         self.add_account(user, account, choice, batch).await
+    }
+
+    /// Makes a guest's account a person's (spec, "Guest access"). Their sessions stay, and are a person's from now on.
+    async fn promote_guest(
+        &self,
+        guest: OwnedUserId,
+        account: User,
+        choice: Option<DeviceChoice>,
+        mut batch: Batch,
+    ) -> Result<Registered> {
+        let _guard = self.lock(guest.as_str()).await;
+        let before = self.active_user(&guest).await?;
+        if before.kind != UserKind::Guest {
+            return Err(AccountError::UserInUse);
+        }
+        let after = User { kind: account.kind, password_hash: account.password_hash, ..before.clone() };
+        let session = match choice {
+            Some(choice) => Some(self.add_session(&mut batch, &guest, choice).await?),
+            None => None,
+        };
+        batch.expect(&USERS, guest.as_str(), Some(&before)).put(&USERS, guest.as_str(), &after);
+        self.touch_sessions(&mut batch, &guest);
+        self.store().commit(batch).await?;
+        Ok(Registered { user_id: guest, session })
     }
 
     /// The ways in which the configuration lets people in.
@@ -137,6 +170,11 @@ impl Accounts {
         self.touch_sessions(&mut batch, user);
         self.store().commit(batch).await?;
         Ok(())
+    }
+
+    /// Whether a person of this server closed their account and had all erased that they said.
+    pub async fn is_erased(&self, user: &UserId) -> Result<bool> {
+        Ok(self.is_local(user) && self.user(user).await?.is_some_and(|account| account.erased))
     }
 
     /// Opens a closed account again, with a password where one is given.

@@ -22,6 +22,8 @@ pub struct NewPerson {
     pub admin: bool,
     /// A free word of provisioning tools.
     pub user_type: Option<String>,
+    /// The guest who becomes this person, shown to be them.
+    pub guest: Option<OwnedUserId>,
 }
 
 /// A new account, and its first session where one was asked for.

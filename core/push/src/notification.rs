@@ -68,6 +68,8 @@ pub(crate) fn of_event(pusher: &Pusher, told: &Told, tweaks: &Tweaks, unread: u6
 }
 
 fn add_details(notification: &mut Value, told: &Told) {
+    // Its older name, which gateways made for older servers look for.
+    notification["id"] = told.event_id.as_str().into();
     notification["type"] = told.kind.as_str().into();
     notification["sender"] = told.sender.as_str().into();
     let words = [

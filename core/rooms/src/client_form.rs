@@ -90,6 +90,8 @@ pub struct Looker<'a> {
     pub device: Option<&'a str>,
     /// The time.
     pub now: MilliSecondsSinceUnixEpoch,
+    /// Whether they want events whole, as servers exchange them (spec: `event_format` of filters).
+    pub federated: bool,
 }
 
 impl Unsigned {
@@ -107,26 +109,48 @@ impl Unsigned {
 }
 
 impl Known {
+    /// The event in the form that one who looks wants.
+    pub fn form_for(&self, looker: Looker<'_>, unsigned: &Unsigned) -> Box<RawValue> {
+        if looker.federated {
+            with_unsigned(&federated_base(self.event()), unsigned)
+        } else {
+            self.client_form(unsigned)
+        }
+    }
+
     /// The event as a client is shown it.
     pub fn client_form(&self, unsigned: &Unsigned) -> Box<RawValue> {
-        let base = self.client_base();
-        let unsigned = serde_json::to_string(unsigned).unwrap_or_default();
-        let mut json = String::with_capacity(base.len() + unsigned.len() + 14);
-        if !unsigned.is_empty() && unsigned != "{}" {
-            json.push_str(&base[..base.len() - 1]);
-            json.push_str(",\"unsigned\":");
-            json.push_str(&unsigned);
-            json.push('}');
-        } else {
-            json.push_str(base);
-        }
-        RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        with_unsigned(self.client_base(), unsigned)
     }
 
     /// The event in stripped form: what somebody outside the room may be shown of its state.
     pub fn stripped_form(&self) -> Box<RawValue> {
         stripped_form(self.event())
     }
+}
+
+/// An object with `unsigned` put on.
+fn with_unsigned(base: &str, unsigned: &Unsigned) -> Box<RawValue> {
+    let unsigned = serde_json::to_string(unsigned).unwrap_or_default();
+    let mut json = String::with_capacity(base.len() + unsigned.len() + 14);
+    if !unsigned.is_empty() && unsigned != "{}" {
+        json.push_str(&base[..base.len() - 1]);
+        json.push_str(",\"unsigned\":");
+        json.push_str(&unsigned);
+        json.push('}');
+    } else {
+        json.push_str(base);
+    }
+    RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// The event as servers exchange it, with the ids that its form may leave out.
+fn federated_base(event: &Event) -> String {
+    let mut whole = event.object().clone();
+    whole.remove("unsigned");
+    whole.insert("event_id".to_owned(), event.id().as_str().into());
+    whole.insert("room_id".to_owned(), event.room().as_str().into());
+    serde_json::to_string(&whole).unwrap_or_default()
 }
 
 /// An event in stripped form.

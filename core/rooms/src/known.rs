@@ -72,6 +72,11 @@ impl Known {
 
     /// The same, with what redaction leaves of the event.
     pub(crate) fn redacted(&self, event: Event, by: OwnedEventId) -> Self {
+        Self { redacted_by: Some(by), ..self.with_event(event) }
+    }
+
+    /// The same place with another form of the event.
+    pub(crate) fn with_event(&self, event: Event) -> Self {
         Self {
             event,
             place: self.place.clone(),
@@ -80,7 +85,7 @@ impl Known {
             current: self.current,
             replaces: self.replaces.clone(),
             transaction: self.transaction.clone(),
-            redacted_by: Some(by),
+            redacted_by: self.redacted_by.clone(),
             base: OnceLock::new(),
         }
     }

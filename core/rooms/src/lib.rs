@@ -53,6 +53,7 @@ mod create_levels;
 mod delayed;
 mod earlier;
 mod elsewhere;
+mod erased;
 mod held;
 mod holes;
 mod import;

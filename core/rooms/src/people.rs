@@ -35,6 +35,9 @@ pub trait People: Send + Sync + 'static {
 
     /// Whether what a person of this server sends is to reach nobody.
     async fn is_shadow_banned(&self, user: &UserId) -> bool;
+
+    /// Whether a person of this server had all erased that they said.
+    async fn is_erased(&self, user: &UserId) -> bool;
 }
 
 #[async_trait::async_trait]
@@ -53,6 +56,11 @@ impl People for Accounts {
         // If that cannot be read the store fails, and then the act does.
         Self::is_shadow_banned(self, user).await.unwrap_or_default()
     }
+
+    async fn is_erased(&self, user: &UserId) -> bool {
+        // As above.
+        Self::is_erased(self, user).await.unwrap_or_default()
+    }
 }
 
 /// Nobody has a name.
@@ -70,6 +78,10 @@ impl People for Nameless {
     }
 
     async fn is_shadow_banned(&self, _: &UserId) -> bool {
+        false
+    }
+
+    async fn is_erased(&self, _: &UserId) -> bool {
         false
     }
 }

@@ -4,7 +4,7 @@ use ruma::OwnedRoomId;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-use crate::{Known, Looker, Result, Rooms, Unsigned, Visibility};
+use crate::{Known, Looker, Membership, Result, Rooms, Unsigned, Visibility};
 
 impl Rooms {
     /// Events as one who looks is shown them, with all that `unsigned` may hold. They must be events the looker may see.
@@ -16,10 +16,16 @@ impl Rooms {
     ) -> Result<Vec<Box<RawValue>>> {
         let mut forms = Vec::with_capacity(events.len());
         for known in events {
+            let membership = visibility.membership_at(known).await?;
             let mut unsigned = self.unsigned(known, looker).await?;
-            unsigned.membership = Some(visibility.membership_at(known).await?.as_str());
-            unsigned.relations = self.bundle(known, looker).await?;
-            forms.push(known.client_form(&unsigned));
+            unsigned.membership = Some(membership.as_str());
+            match self.unless_erased(known, membership == Membership::Join).await? {
+                Some(left) => forms.push(left.form_for(looker, &unsigned)),
+                None => {
+                    unsigned.relations = self.bundle(known, looker).await?;
+                    forms.push(known.form_for(looker, &unsigned));
+                }
+            }
         }
         Ok(forms)
     }
@@ -44,7 +50,7 @@ impl Rooms {
     pub async fn present_state(&self, looker: Looker<'_>, events: &[Arc<Known>]) -> Result<Vec<Box<RawValue>>> {
         let mut forms = Vec::with_capacity(events.len());
         for known in events {
-            forms.push(known.client_form(&self.unsigned(known, looker).await?));
+            forms.push(known.form_for(looker, &self.unsigned(known, looker).await?));
         }
         Ok(forms)
     }

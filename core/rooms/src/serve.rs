@@ -178,7 +178,9 @@ impl Rooms {
                 None => true,
             };
             let event = known.event();
-            if may || event.state_key().is_some() || event.sender().server_name() == server {
+            if let Some(left) = self.unless_erased_for(server, known).await? {
+                shown.push(left);
+            } else if may || event.state_key().is_some() || event.sender().server_name() == server {
                 shown.push(event.clone());
             } else {
                 let rules = self.snapshot(event.room()).await?.shared_rules();

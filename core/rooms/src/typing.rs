@@ -148,6 +148,11 @@ impl Typing {
         rooms
     }
 
+    /// Whether anybody typed in a room of late.
+    pub fn is_remembered(&self, room: &RoomId) -> bool {
+        self.state.lock().rooms.contains_key(room)
+    }
+
     /// Whether anything changed in a room in `(since, to]`.
     pub fn changed_in(&self, room: &RoomId, since: u64, to: u64) -> bool {
         self.state.lock().rooms.get(room).is_some_and(|room| since < room.changed && room.changed <= to)

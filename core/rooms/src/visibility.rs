@@ -118,12 +118,23 @@ impl Visibility {
         let own = *known.event().kind() == TimelineEventType::RoomMember
             && known.event().state_key() == Some(self.user.as_str());
         let (after, before) = (self.at(known.after()).await?, self.at(known.before()).await?);
+        // Spec, "Room history visibility": who may see what was before the change may see the change itself.
+        if *known.event().kind() == TimelineEventType::RoomHistoryVisibility
+            && let Some((visibility, membership)) = &before
+            && self.sees(visibility, *membership, order)
+        {
+            return Ok(true);
+        }
         let Some((visibility, membership)) = after.or(before) else {
             // An event whose state is not known here (an auth event of before the join): part of the room's state.
             return Ok(self.snapshot.is_joined(&self.user));
         };
-        let seen = own || allows(&visibility, membership);
-        Ok(seen || (visibility == HistoryVisibility::Shared && self.joined_after(order)))
+        Ok(own || self.sees(&visibility, membership, order))
+    }
+
+    /// Whether the person sees what was sent at `order`, when they stood so to the room and it was so visible.
+    fn sees(&self, visibility: &HistoryVisibility, membership: Membership, order: Option<i64>) -> bool {
+        allows(visibility, membership) || (*visibility == HistoryVisibility::Shared && self.joined_after(order))
     }
 
     /// The answer for an event after the room's present visibility began, if that suffices.

@@ -125,7 +125,8 @@ impl Sync {
         let people: Vec<_> = typing.in_room(room).into_iter().filter(|user| !ignored.ignores(user)).collect();
         let since = turn.since.map_or(0, |since| since.typing);
         let is_news = match has {
-            Has::Nothing => !people.is_empty(),
+            // Also that somebody stopped: a client that asks afresh may have been told elsewhere that they type.
+            Has::Nothing => typing.is_remembered(room),
             Has::UpTo(_) => typing.changed_in(room, since, turn.to.typing),
         };
         Ok(is_news.then(|| json!({ "user_ids": people })))

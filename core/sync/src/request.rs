@@ -1,7 +1,10 @@
 //! What a client asks of `/sync`, made ready: filters compiled, limits bounded.
 
 use lyceum_rooms::Looker;
-use ruma::{RoomId, UserId, api::client::filter::RoomEventFilter};
+use ruma::{
+    RoomId, UserId,
+    api::client::filter::{EventFormat, RoomEventFilter},
+};
 use std::time::Duration;
 
 use crate::{
@@ -163,6 +166,7 @@ impl Wanted {
 impl<'a> SyncRequest<'a> {
     /// The one who looks, for forming events.
     pub(crate) fn looker(&self, now: ruma::MilliSecondsSinceUnixEpoch) -> Looker<'a> {
-        Looker { user: self.user, device: self.device, now }
+        let federated = self.filter.definition.event_format == EventFormat::Federation;
+        Looker { user: self.user, device: self.device, now, federated }
     }
 }

@@ -205,7 +205,8 @@ impl Feed {
 
     /// Notes the transaction that is to be sent. Answers its id.
     async fn begin(&mut self, through: Position) -> Result<String> {
-        let id = format!("{}-{}", self.push.now_ms(), self.at.0);
+        // Digits alone, as Synapse makes them: some services look for a number.
+        let id = format!("{}{:012}", self.push.now_ms(), self.at.0);
         self.note(Some(StoredFeed { from: self.at.0, through: through.0, id: id.clone() })).await?;
         self.noted = self.at;
         Ok(id)
@@ -264,7 +265,8 @@ impl Feed {
     /// Tells what is in no commit, once: it is of no use later.
     async fn tell_passing(&mut self, event: Value) {
         self.passing += 1;
-        let id = format!("{}-passing-{}", self.push.now_ms(), self.passing);
+        // Longer than those of what lasts, so that it is none of them.
+        let id = format!("{}{:018}", self.push.now_ms(), self.passing);
         let gathered = Gathered::passing(event);
         if let Err(why) = self.try_deliver(&id, &gathered.into_body(&self.service.registration)).await {
             tracing::debug!(service = self.service.registration.id, why, "what passes was not told");

@@ -106,7 +106,7 @@ impl Feed {
         let (before, to) = (commit.first.0.cast_signed() - 1, commit.last.0.cast_signed());
         let page = rooms.page(room, Direction::Forward, before, Some(to), usize::MAX).await?;
         for known in page.events.iter().filter(|known| concerned || self.is_about_its_user(known)) {
-            let looker = Looker { user: &self.service.sender, device: None, now: known.event().ts() };
+            let looker = Looker { user: &self.service.sender, device: None, now: known.event().ts(), federated: false };
             gathered.events.push(known.client_form(&rooms.unsigned(known, looker).await?));
         }
         if page.events.is_empty() && concerned && self.service.registration.receives_ephemeral {
