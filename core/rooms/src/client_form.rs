@@ -70,6 +70,9 @@ pub struct Unsigned {
     /// Who sent the state event that it replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_sender: Option<String>,
+    /// The redaction's id, as clients and bridges made for Synapse read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted_by: Option<String>,
     /// The redaction, in client form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redacted_because: Option<Box<RawValue>>,

@@ -68,6 +68,7 @@ impl Rooms {
         if let Some(by) = known.redacted_by()
             && let Some(redaction) = self.known(by).await?
         {
+            unsigned.redacted_by = Some(redaction.id().to_string());
             unsigned.redacted_because = Some(redaction.client_form(&Unsigned::of(&redaction, looker, None)));
         }
         Ok(unsigned)

@@ -69,6 +69,7 @@ impl Rooms {
     /// The state before an event.
     pub async fn state_before(&self, room: &RoomId, event: &EventId) -> Result<Arc<RoomState>> {
         let known = self.known(event).await?.filter(|known| known.event().room() == room);
+        let known = known.filter(|known| !known.event().is_rejected());
         let known = known.ok_or_else(|| RoomError::UnknownEvent(event.to_owned()))?;
         match known.before() {
             Some(group) => self.state_of_group(room, group).await,

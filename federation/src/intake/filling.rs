@@ -64,7 +64,7 @@ impl<'a> Filling<'a> {
         } else if !matches!(&first, Acceptance::Missing { .. }) {
             return Ok(first);
         }
-        self.take_anyhow(event).await
+        self.take_anyhow(event, Asked::AsSent).await
     }
 
     /// Takes in the events before one, the earliest first.
@@ -74,7 +74,7 @@ impl<'a> Filling<'a> {
             if self.states_left == 1 {
                 break;
             }
-            match self.take_anyhow(older).await {
+            match self.take_anyhow(older, Asked::InGap).await {
                 Err(here @ Trouble::Here(_)) => return Err(here),
                 Err(Trouble::There(why)) => tracing::debug!(event = %older.id(), why, "an earlier event is left out"),
                 Ok(_) => {}
@@ -85,7 +85,7 @@ impl<'a> Filling<'a> {
 
     /// Takes an event in; if what comes before it is not here, with the state that others say there was. That state brings
     /// along what permits the event, which is asked for only if it does not.
-    async fn take_anyhow(&mut self, event: &Event) -> Result<Acceptance, Trouble> {
+    async fn take_anyhow(&mut self, event: &Event, asked: Asked) -> Result<Acceptance, Trouble> {
         let first = self.accept_here(event, None).await?;
         if !matches!(&first, Acceptance::Missing { .. }) {
             return Ok(first);
@@ -95,21 +95,24 @@ impl<'a> Filling<'a> {
         }
         self.states_left =
             self.states_left.checked_sub(1).ok_or_else(|| Trouble::There("too many gaps before the event".into()))?;
-        if let Some(state) = self.state_before(event).await? {
-            return self.accept(event, Some(&state)).await;
+        match (self.state_before(event).await?, asked) {
+            (Some(state), _) => self.accept(event, Some(&state)).await,
+            (None, Asked::InGap) => {
+                self.begin_before(event).await?;
+                self.accept(event, None).await
+            }
+            // Whoever sends an event should know what was before it.
+            (None, Asked::AsSent) => Err(untold()),
         }
-        self.begin_before(event).await?;
-        self.accept(event, None).await
     }
 
     /// Takes in the events directly before one, each with the state before it: where nobody who answers can tell the state
     /// before the event itself, as servers cannot that have it from elsewhere.
     async fn begin_before(&mut self, event: &Event) -> Result<(), Trouble> {
-        let unknown = || Trouble::There("nobody tells the state before the event".to_owned());
         let absent = self.absent_from_graph(event.prev()).await?;
         for before in self.events_of(&absent).await? {
-            self.states_left = self.states_left.checked_sub(1).ok_or_else(unknown)?;
-            let state = self.state_before(&before).await?.ok_or_else(unknown)?;
+            self.states_left = self.states_left.checked_sub(1).ok_or_else(untold)?;
+            let state = self.state_before(&before).await?.ok_or_else(untold)?;
             self.accept(&before, Some(&state)).await?;
         }
         Ok(())
@@ -183,6 +186,19 @@ impl<'a> Filling<'a> {
         let open = found.values().filter(|event| event.prev().iter().any(|id| absent.contains(id)));
         Ok(open.map(|event| event.id().clone()).collect())
     }
+}
+
+/// How an event came here.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Somebody sent it.
+    AsSent,
+    /// It lies before one that was sent, and was asked for.
+    InGap,
+}
+
+fn untold() -> Trouble {
+    Trouble::there("nobody tells the state before the event")
 }
 
 /// What lies between the events that are here and one that came.

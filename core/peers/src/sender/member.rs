@@ -50,10 +50,13 @@ pub(super) fn is_passed_on(event: &Event, myself: &ServerName) -> bool {
     membership(event).is_some_and(|(_, membership)| passed_on.contains(&membership)) && is_signed_by(event, myself)
 }
 
-/// Whether an event takes somebody of that server out of the room: it is told even to a server that is no longer in.
+/// Whether an event takes somebody of that server out of the room who did not go by themselves: it is told even to a server
+/// that is no longer in.
 pub(super) fn is_sent_away(event: &Event, server: &ServerName) -> bool {
     let away = [MembershipState::Leave, MembershipState::Ban];
-    membership(event).is_some_and(|(user, membership)| user.server_name() == server && away.contains(&membership))
+    event.sender().server_name() != server
+        && membership(event)
+            .is_some_and(|(user, membership)| user.server_name() == server && away.contains(&membership))
 }
 
 #[cfg(test)]
@@ -105,6 +108,7 @@ mod tests {
         let beta = server_name!("beta");
         assert!(is_sent_away(&member("@a:alpha", "@b:beta", "ban", false), beta));
         assert!(is_sent_away(&member("@a:alpha", "@b:beta", "leave", false), beta));
+        assert!(!is_sent_away(&member("@b:beta", "@b:beta", "leave", true), beta), "who goes knows it");
         assert!(!is_sent_away(&member("@a:alpha", "@c:gamma", "leave", false), beta));
         assert!(!is_sent_away(&member("@a:alpha", "@b:beta", "invite", false), beta));
     }
