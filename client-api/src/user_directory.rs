@@ -87,7 +87,7 @@ async fn people_here(
         let page = accounts.search_people(term, after.as_deref(), FOUND_MAX).await?;
         let is_last = page.len() < FOUND_MAX;
         after = page.last().map(|last| last.user_id.clone());
-        for one in page.into_iter().filter(|one| one.user_id != searcher) {
+        for one in page {
             if finders.may_find(searcher, &one.user_id).await? {
                 found.push(one);
             }

@@ -135,3 +135,20 @@ async fn a_guest_becomes_a_person_under_the_same_name() {
     let token = json!(guest["access_token"]);
     nobody.post(register, asking(&token, &name)).await.refused(403, "M_FORBIDDEN");
 }
+
+#[tokio::test]
+async fn a_registration_whose_answer_was_lost_is_answered_again() {
+    let campus = Campus::of(["alpha.example"]).await;
+    let nobody = campus.host("alpha.example").stranger();
+    let register = "/_matrix/client/v3/register";
+    let wish = json!({ "username": "ada", "password": "a long secret", "device_id": "TABLET" });
+    let asked = nobody.post(register, wish.clone()).await.refused(401, "");
+    let mut complete = wish.clone();
+    complete["auth"] = json!({ "type": "m.login.dummy", "session": asked["session"] });
+    let first = nobody.post(register, complete.clone()).await.ok();
+    let second = nobody.post(register, complete.clone()).await.ok();
+    assert_eq!((&first["user_id"], &first["device_id"]), (&second["user_id"], &second["device_id"]));
+    nobody.with_token(&second["access_token"]).get("/_matrix/client/v3/account/whoami").await.ok();
+    complete["auth"] = json!({ "type": "m.login.dummy" });
+    nobody.post(register, complete).await.refused(400, "M_USER_IN_USE");
+}

@@ -209,11 +209,15 @@ impl ApiError {
 
     /// More authentication is needed: flows, session and parameters (spec, "User-interactive authentication API").
     pub fn interactive(info: &UiaaInfo) -> Self {
-        let fields = match serde_json::to_value(info) {
+        let mut fields = match serde_json::to_value(info) {
             Ok(Value::Object(fields)) => fields,
             Ok(_) => Map::new(),
             Err(error) => return Self::internal(&error),
         };
+        if info.auth_error.is_some() {
+            // After an attempt clients look what came of it, also if nothing did.
+            fields.entry("completed").or_insert_with(|| Value::Array(Vec::new()));
+        }
         let message = Cow::Borrowed("");
         Self {
             status: StatusCode::UNAUTHORIZED,

@@ -87,6 +87,9 @@ struct Progress {
     /// Which versions of which documents were agreed to.
     #[serde(default)]
     agreed: BTreeMap<String, String>,
+    /// Whom the act made, if it was a registration.
+    #[serde(default)]
+    registered: Option<OwnedUserId>,
 }
 
 /// That interactive authentication was completed. The act's batch uses it up.
@@ -130,6 +133,9 @@ impl Accounts {
         let row = self.kept(Kind::Interactive, session.as_bytes()).await?.ok_or(AccountError::NotFound("session"))?;
         let progress: Progress =
             serde_json::from_str(&row.content).map_err(|error| AccountError::BadJson(error.to_string()))?;
+        if progress.registered.is_some() {
+            return Err(AccountError::NotFound("session"));
+        }
         let flows = match &progress.user {
             Some(user) => self.confirmation_flows(user).await?,
             None => self.registration_flows()?,
@@ -193,6 +199,7 @@ impl Accounts {
             completed: vec![],
             registration_token: None,
             agreed: BTreeMap::new(),
+            registered: None,
         };
         let session = self.entropy().secret().reveal();
         let content = serde_json::to_string(&progress).map_err(|error| AccountError::BadJson(error.to_string()))?;
@@ -271,6 +278,24 @@ impl Accounts {
                 Ok(Some((ErrorKind::Unauthorized, "the registration token is not valid")))
             }
         }
+    }
+
+    /// Who was registered in the session that `auth` names: the answer may have been lost, and the client asks again.
+    pub(crate) async fn registered_in(&self, auth: Option<&InteractiveAuth>) -> Result<Option<OwnedUserId>> {
+        let Some(session) = auth.and_then(|auth| auth.session.as_deref()) else { return Ok(None) };
+        let row = self.kept(Kind::Interactive, session.as_bytes()).await?;
+        Ok(row.and_then(|row| serde_json::from_str::<Progress>(&row.content).ok()?.registered))
+    }
+
+    /// Adds to a registration's batch whom it makes, for as long as the session lives; after that its proof is used up.
+    pub(crate) fn note_registered(&self, batch: &mut Batch, proof: &Proof, user: &UserId) -> Result<()> {
+        let Some((session, row)) = &proof.session else { return Ok(()) };
+        let bad = |error: serde_json::Error| AccountError::BadJson(error.to_string());
+        let mut progress: Progress = serde_json::from_str(&row.content).map_err(bad)?;
+        progress.registered = Some(user.to_owned());
+        let content = serde_json::to_string(&progress).map_err(bad)?;
+        self.rewrite(batch, Kind::Interactive, session.as_bytes(), row, content);
+        Ok(())
     }
 
     /// Adds to the act's batch that its proof is used up.

@@ -35,6 +35,9 @@ impl Accounts {
         if let Some(choice) = &choice {
             choice.check()?;
         }
+        if let Some(user) = self.registered_in(auth).await? {
+            return self.sign_in_registered(user, choice).await;
+        }
         // The name and password are judged before anything is asked of the person.
         match (&person.guest, &person.localpart) {
             (Some(guest), Some(localpart)) if localpart == guest.localpart() => {}
@@ -58,15 +61,28 @@ impl Accounts {
         if let Some(token) = &proof.registration_token {
             self.count_registration(&mut batch, token).await?;
         }
-        self.use_proof(&mut batch, &proof);
         if let Some(guest) = person.guest {
+            self.use_proof(&mut batch, &proof);
             self.note_consent(&mut batch, &guest, proof.agreed);
             return self.promote_guest(guest, account, choice, batch).await;
         }
         let localpart = person.localpart.unwrap_or_else(|| self.entropy().capitals(12));
         let user = self.available(&localpart).await?;
+        self.note_registered(&mut batch, &proof, &user)?;
         self.note_consent(&mut batch, &user, proof.agreed);
         self.add_account(user, account, choice, batch).await
+    }
+
+    /// A session for somebody who was registered just now, and may not have heard of it.
+    async fn sign_in_registered(&self, user: OwnedUserId, choice: Option<DeviceChoice>) -> Result<Registered> {
+        let Some(choice) = choice else { return Ok(Registered { user_id: user, session: None }) };
+        let _guard = self.lock(user.as_str()).await;
+        self.active_user(&user).await?;
+        let mut batch = Batch::new();
+        let session = self.add_session(&mut batch, &user, choice).await?;
+        self.touch_sessions(&mut batch, &user);
+        self.store().commit(batch).await?;
+        Ok(Registered { user_id: user, session: Some(session) })
     }
 
     /// Makes a guest's account a person's (spec, "Guest access"). Their sessions stay, and are a person's from now on.

@@ -159,7 +159,8 @@ mod tests {
         assert_eq!(
             notification["notification"],
             json!({
-                "event_id": "$e", "room_id": "!r", "type": "m.room.message", "sender": "@b:x", "prio": "high",
+                "event_id": "$e", "id": "$e", "room_id": "!r", "type": "m.room.message", "sender": "@b:x",
+                "prio": "high",
                 "content": { "body": "hi" }, "counts": { "unread": 3 },
                 "devices": [{
                     "app_id": "app", "pushkey": "key", "pushkey_ts": 7, "data": { "brand": "x" },

@@ -22,7 +22,7 @@ struct Shown {
 impl Rooms {
     /// Whether a person may find another of this server.
     pub async fn may_find(&self, searcher: &UserId, other: &UserId) -> Result<bool> {
-        if searcher == other || self.share_a_room(searcher, other).await? {
+        if searcher != other && self.share_a_room(searcher, other).await? {
             return Ok(true);
         }
         for (room, row) in self.memberships(other).await? {

@@ -30,7 +30,9 @@ async fn people_are_found_where_one_could_meet_them() {
     assert_eq!(found(&anna, "ot").await, std::slice::from_ref(&otto.id));
     assert!(found(&otis, "anna").await.is_empty());
 
+    assert!(found(&anna, "anna").await.is_empty(), "who is in no public room does not find even themselves");
     let also = anna.creates_public_room().await;
+    assert_eq!(found(&anna, "anna").await, std::slice::from_ref(&anna.id));
     otis.joins(&also).await;
     let limited = anna.post(SEARCH, json!({ "search_term": "a", "limit": 1 })).await.ok();
     assert_eq!((limited["results"].as_array().unwrap().len(), &limited["limited"]), (1, &json!(true)));
