@@ -10,9 +10,10 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 2;
 /// Larger buffers come from the system and go back to it at once. Also given back: so much free memory at the end of a heap.
-/// With less the store's writer spends a tenth of its time on asking for memory that it just gave back.
+/// With 2 MiB the store's writer is a tenth faster, but the server starts in 220 ms instead of 20 and holds 460 MiB instead of
+/// 346 once a million events are written.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const LARGE_BYTES: i32 = 2 * 1024 * 1024;
+const LARGE_BYTES: i32 = 128 * 1024;
 
 /// Has the heap give back what is free. To be called first thing, before there are threads; does nothing where the C library is
 /// not glibc, and nothing it cannot do.
