@@ -61,21 +61,23 @@ fn send(n: u64) -> Batch {
     batch
 }
 
+/// The smallest commit: one row, as a setting or a receipt writes it.
+fn note(n: u64) -> Batch {
+    let user = format!("@user{}:campus.example", n % 2000);
+    let mut batch = Batch::new();
+    batch.put(&HEADS, &user, &(n, event_id(n)));
+    batch.touch(Subject::user(&user));
+    batch
+}
+
 /// Spread like the hashes that real event ids are.
 fn event_id(n: u64) -> String {
     format!("${:016x}{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15), n.wrapping_mul(0xD1B5_4A32_D192_ED03))
 }
 
 async fn commits(store: Store) {
-    let mut ratios = Vec::new();
-    for round in 0..ROUNDS {
-        let one = rate(&store, 1, (2 * round) << 32).await;
-        let many = rate(&store, 64, (2 * round + 1) << 32).await;
-        println!("commits per second: 1 writer {one:.0}, 64 writers {many:.0}, ratio {:.1}", many / one);
-        ratios.push(many / one);
-    }
-    ratios.sort_by(f64::total_cmp);
-    println!("ratio, median: {:.1}", ratios[ratios.len() / 2]);
+    one_and_many(&store, "one row", note).await;
+    one_and_many(&store, "a message", send).await;
 
     let ids: Vec<_> = (0..1000).map(event_id).collect();
     let rounds = 200;
@@ -95,8 +97,20 @@ async fn commits(store: Store) {
     store.close().await;
 }
 
+async fn one_and_many(store: &Store, what: &str, batch: fn(u64) -> Batch) {
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let one = rate(store, 1, (2 * round) << 32, batch).await;
+        let many = rate(store, 64, (2 * round + 1) << 32, batch).await;
+        println!("commits of {what} per second: 1 writer {one:.0}, 64 writers {many:.0}, ratio {:.1}", many / one);
+        ratios.push(many / one);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("ratio for {what}, median: {:.1}", ratios[ratios.len() / 2]);
+}
+
 /// Commits per second of so many writers, who send what is numbered from `first` on.
-async fn rate(store: &Store, writers: u64, first: u64) -> f64 {
+async fn rate(store: &Store, writers: u64, first: u64, batch: fn(u64) -> Batch) -> f64 {
     let start = Instant::now();
     let tasks: Vec<_> = (0..writers)
         .map(|writer| {
@@ -104,7 +118,7 @@ async fn rate(store: &Store, writers: u64, first: u64) -> f64 {
             tokio::spawn(async move {
                 let mut done = 0_u64;
                 while start.elapsed() < MEASURED {
-                    store.commit(send(first + done * writers + writer)).await.expect("a commit");
+                    store.commit(batch(first + done * writers + writer)).await.expect("a commit");
                     done += 1;
                 }
                 done
