@@ -31,8 +31,12 @@ fn output(directory: &Path, arguments: &[&str]) -> Output {
 
 impl Program {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the test");
-        let settings = "[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+        let settings = format!("[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n{more}");
         std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
         Self::start_in(directory)
     }
@@ -110,6 +114,40 @@ fn connections_that_say_nothing_are_let_go() {
         one.set_read_timeout(Some(2 * PATIENCE)).expect("a time limit");
         // The server closes it; a time limit of ours would be an error.
         assert_eq!(one.read(&mut [0; 1]).ok(), Some(0), "the server should hang up");
+    }
+}
+
+#[test]
+fn requests_that_stop_halfway_are_let_go_and_hold_nobody_up() {
+    /// What the server gives a head, and a little more.
+    const HEAD: Duration = Duration::from_secs(30 + 5);
+    const HALF_HEAD: &str = "PUT /_matrix/federation/v1/send/1 HTTP/1.1\r\nHost: campus.example\r\nAuthor";
+    const HALF_BODY: &str =
+        "POST /_matrix/client/v3/login HTTP/1.1\r\nHost: campus.example\r\nContent-Length: 100\r\n\r\n{\"type\":";
+    let program = Program::start_with("[web]\nbody_timeout_secs = 2\n");
+    let begin = |text: &str| {
+        let mut one = TcpStream::connect(&program.address).expect("the server accepts");
+        one.write_all(text.as_bytes()).expect("the server reads");
+        one
+    };
+    let begun = Instant::now();
+    let (heads, bodies): (Vec<_>, Vec<_>) = (0..50).map(|_| (begin(HALF_HEAD), begin(HALF_BODY))).unzip();
+    assert!(program.get("/_matrix/client/versions").contains("\"v1.11\""), "others are served meanwhile");
+    assert!(begun.elapsed() < PATIENCE, "and need not wait: it took {:?}", begun.elapsed());
+    let end = |mut one: TcpStream, within: Duration| {
+        one.set_read_timeout(Some(within)).expect("a time limit");
+        let mut answer = String::new();
+        // The server closes it; a time limit of ours would be an error.
+        one.read_to_string(&mut answer).expect("the server should hang up");
+        answer
+    };
+    for one in bodies {
+        let answer = end(one, PATIENCE);
+        assert!(answer.starts_with("HTTP/1.1 408"), "a body that does not come should be waited for in vain: {answer}");
+    }
+    for one in heads {
+        let answer = end(one, HEAD);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "half a head is no request: {answer}");
     }
 }
 

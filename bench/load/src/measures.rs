@@ -3,6 +3,7 @@
 mod fanout;
 mod federation;
 mod history;
+mod join;
 mod joins;
 mod keys;
 mod mix;
@@ -22,7 +23,7 @@ use crate::options::Options;
 use crate::people::{Person, crowd, gather};
 use crate::server::Server;
 
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "start",
     "rest",
     "send",
@@ -36,6 +37,7 @@ pub const NAMES: [&str; 16] = [
     "mix",
     "keys",
     "federation",
+    "join",
     "million",
     "search",
     "thumbnails",
@@ -58,6 +60,7 @@ pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mu
         "mix" => mix::campus(server, options, report).await,
         "keys" => keys::claims_and_messages(server, options, report).await,
         "federation" => federation::between_two(options, report).await,
+        "join" => join::of_another_server(options, report).await,
         "million" => size::million(server, options, report).await,
         "search" => search::words(server, options, report).await,
         "thumbnails" => thumbnails::while_talking(server, report).await,

@@ -10,8 +10,8 @@ lyceum-load [MEASURE...] (--bin LYCEUM | --url http://HOST:PORT --as-token TOKEN
             [--seconds N] [--members N] [--events N] [--rounds N] [--seed N] [--json FILE]
 
 Each measure has a fresh server when --bin is given. --seconds bounds each timed part (5), --members is the size of the big
-room (1000), --events that of `million` and `search` (1000000), --rounds and --seed belong to `crash` (20, 1). Without measures: all but `crash`,
-`million` and `search`.";
+room, and of that of another server (1000), --events that of `million` and `search` (1000000), --rounds and --seed belong to
+`crash` (20, 1). Without measures: all but `crash`, `million` and `search`.";
 
 /// What was asked for.
 pub struct Options {
@@ -72,7 +72,8 @@ impl Options {
             return Err(USAGE.into());
         }
         if options.measures.is_empty() {
-            options.measures = NAMES.iter().filter(|name| !LONG.contains(name)).map(|name| (*name).to_owned()).collect();
+            options.measures =
+                NAMES.iter().filter(|name| !LONG.contains(name)).map(|name| (*name).to_owned()).collect();
         }
         Ok(options)
     }

@@ -2,13 +2,19 @@
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#joining-rooms)).
 
 use lyceum_events::Event;
-use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template};
-use lyceum_rooms::{Acceptance, Borrowed, Joining, Place, RemoteJoin};
+use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template, WholeState};
+use lyceum_rooms::{Acceptance, Arrival, Borrowed, Joining, Place};
 use lyceum_web::ApiError;
-use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName, room_version_rules::RoomVersionRules};
+use ruma::{
+    OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, events::TimelineEventType,
+    room_version_rules::RoomVersionRules,
+};
 use std::sync::Arc;
 
 use super::{Remote, Trouble, as_sent, trouble::of_handing_in};
+
+/// Events of a room that are checked together while those before them are written.
+const PART_EVENTS: usize = 2_000;
 
 impl Remote {
     /// Comes into a room by one of the servers that are in it.
@@ -59,19 +65,15 @@ impl Remote {
     ) -> Result<(), ApiError> {
         let rules = version.rules().ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
         let rules = Arc::new(rules);
-        let JoinAnswer { state, auth_chain, event, .. } = answer;
-        let state_count = state.len();
-        let sent = state.into_iter().chain(auth_chain).collect();
-        let mut state = self.peers.read_events(server, sent, &rules).await?;
-        let auth_chain = state.split_off(state_count).into_iter().flatten().collect();
-        let join = RemoteJoin {
-            room_id: room.to_owned(),
-            event: self.countersigned(server, ours, event, &rules).await?,
-            version,
-            state: state.into_iter().flatten().collect(),
-            auth_chain,
-        };
-        match self.rooms.accept_remote_join(join).await? {
+        let JoinAnswer { mut state, mut auth_chain, event, members_omitted, .. } = answer;
+        if members_omitted {
+            // Nobody asked for that; but the join is made, and the rest is to be had.
+            WholeState { pdus: state, auth_chain } = self.peers.state(server, room, ours.id()).await?;
+        }
+        let event = self.countersigned(server, ours, event, &rules).await?;
+        let mut arrival = self.rooms.arrival(room, &version);
+        let state = self.bring_room_in(server, &mut arrival, (state, auth_chain), &rules).await?;
+        match arrival.join(&event, &state).await? {
             Acceptance::Accepted | Acceptance::Known(Place::Timeline(_)) => Ok(()),
             Acceptance::Rejected(why) => Err(ApiError::forbidden(why)),
             Acceptance::SoftFailed | Acceptance::Known(_) => {
@@ -82,6 +84,30 @@ impl Remote {
                 Err(ApiError::unknown("The other server left out what permits the join").with_status(status))
             }
         }
+    }
+
+    /// Brings the events of a room in, part by part: while one is written, the signatures of the next are checked on the
+    /// other cores. Answers with the ids of the state.
+    async fn bring_room_in(
+        &self,
+        server: &ServerName,
+        arrival: &mut Arrival,
+        (state, auth_chain): (Vec<RawEvent>, Vec<RawEvent>),
+        rules: &Arc<RoomVersionRules>,
+    ) -> Result<Vec<OwnedEventId>, ApiError> {
+        let chain_count = auth_chain.len();
+        let sent = auth_chain.into_iter().chain(state).collect();
+        let mut reading = self.peers.begin_reading(server, sent, rules).await?;
+        let state = reading.ids()[chain_count..].iter().flatten().cloned().collect();
+        // They are most of a large room, and rely on the rest.
+        reading.put_last(|event| *event.kind() == TimelineEventType::RoomMember);
+        let mut part = reading.next(PART_EVENTS).await?;
+        while let Some(events) = part {
+            let (brought, next) = tokio::join!(arrival.bring(events), reading.next(PART_EVENTS));
+            brought?;
+            part = next?;
+        }
+        Ok(state)
     }
 
     /// The join as the other server signed it too, where somebody there vouches for it.

@@ -13,7 +13,7 @@ pub use notary::KeyQuery;
 pub(crate) use own::{OwnKey, OwnKeys};
 pub(crate) use remote::RemoteKeys;
 pub(crate) use ring::{KeyRing, Need};
-pub use verify::Unverified;
+pub use verify::{Reading, Unverified};
 
 #[cfg(test)]
 mod tests;

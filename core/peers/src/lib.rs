@@ -40,7 +40,7 @@ pub use call::{Call, Persistence};
 pub use config::FederationConfig;
 pub use discovery::{NoServices, ServiceLookup, Services, SystemServices};
 pub use error::{AuthenticationError, PeerError, StartError, VerifyError};
-pub use keys::{KeyQuery, Unverified};
+pub use keys::{KeyQuery, Reading, Unverified};
 pub use partners::Partners;
 pub use path::Target;
 pub use peers::{Peers, PeersParts};

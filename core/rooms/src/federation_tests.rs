@@ -35,6 +35,41 @@ pub(crate) async fn joins(guest: &Rooms, host: &Rooms, user: &UserId, room: &Roo
     assert_eq!(guest.accept_remote_join(join).await.unwrap(), Acceptance::Accepted);
 }
 
+/// A room that a person of `guest` joins, in parts of so many events, those last that permit the others.
+async fn joins_in_parts(guest: &Rooms, host: &Rooms, user: &UserId, room: &RoomId, count: usize) -> Acceptance {
+    let version = RoomVersionId::V12;
+    let lent = host.lend_template(room, user, Membership::Join, std::slice::from_ref(&version)).await.unwrap();
+    let event = sign(lent.event, &version.rules().unwrap(), &key_of(guest)).unwrap();
+    let told = host.take_up_join(guest.server(), event.clone(), false).await.unwrap();
+    let state: Vec<_> = told.state.iter().map(|known| known.id().clone()).collect();
+    let all: std::collections::BTreeMap<_, _> = told
+        .state
+        .iter()
+        .chain(&told.auth_chain)
+        .map(|known| ((known.event().depth(), known.id().clone()), known.event().clone()))
+        .collect();
+    let backwards: Vec<_> = all.into_values().rev().collect();
+    let mut arrival = guest.arrival(room, &version);
+    for part in backwards.chunks(count) {
+        arrival.bring(part.to_vec()).await.unwrap();
+    }
+    arrival.join(&event, &state).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_room_is_whole_however_its_parts_come() {
+    for count in [1, 3, 100] {
+        let (alpha, beta) = (alpha().await, beta().await);
+        let (ann, ben) = (user_id!("@ann:alpha.test"), user_id!("@ben:beta.test"));
+        let new = NewRoom { preset: Preset::PublicChat, name: Some("Greek".into()), ..NewRoom::default() };
+        let room = alpha.create(ann, new).await.unwrap().room_id;
+        assert_eq!(joins_in_parts(&beta, &alpha, ben, &room, count).await, Acceptance::Accepted);
+        agree(&alpha, &beta, &room).await;
+        let members = beta.memberships(ann).await.unwrap();
+        assert_eq!(members.get(&room).map(|row| row.membership), Some(Membership::Join), "in parts of {count}");
+    }
+}
+
 pub(crate) async fn event(rooms: &Rooms, id: &ruma::EventId) -> Event {
     rooms.known(id).await.unwrap().unwrap().event().clone()
 }

@@ -57,7 +57,11 @@ pub async fn while_talking(server: &Server, report: &mut Report) -> Result<(), F
     }
     report.line(
         format!("thumbnails: {PHOTOGRAPHS} photographs of 12 megapixels"),
-        vec![("s in all", took.as_secs_f64()), ("ms p50", each.percentile_ms(0.5)), ("ms p99", each.percentile_ms(0.99))],
+        vec![
+            ("s in all", took.as_secs_f64()),
+            ("ms p50", each.percentile_ms(0.5)),
+            ("ms p99", each.percentile_ms(0.99)),
+        ],
     );
     report_talk(report, "sends while thumbnails are made", sends);
     Ok(())

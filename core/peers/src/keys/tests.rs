@@ -6,7 +6,7 @@ use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedServerName, RoomVersionId, UInt, owned_server_name, room_id,
     server_name,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use std::{sync::Arc, time::Duration};
 
 use super::Unverified;
@@ -188,6 +188,35 @@ async fn events_are_checked_many_at_once() {
         }
     }
     assert_eq!(net.asked("/_matrix/key/v2/server"), 2, "one question for each other server");
+}
+
+#[tokio::test]
+async fn very_many_events_are_believed_part_by_part() {
+    let net = Net::new();
+    let (alpha, _) = (net.server("alpha").await, net.server("beta").await);
+    let now = 1_700_000_000_000;
+    let one = |n: u64| event("beta", 1, &RoomVersionId::V11, now + n).event;
+    let text = |event: &Received| RawValue::from_string(event.event().json().to_owned()).expect("JSON");
+    let mut sent: Vec<_> = (0..7).map(one).map(|event| text(&event)).collect();
+    let forged = event("beta", 2, &RoomVersionId::V11, now + 100).event;
+    sent.insert(2, RawValue::from_string("{}".to_owned()).expect("JSON"));
+    sent.insert(4, text(&forged));
+    sent.push(text(&one(0)));
+    let rules = Arc::new(RoomVersionId::V11.rules().expect("a known version"));
+    let mut reading = alpha.begin_reading(server_name!("beta"), sent, &rules).await.expect("read");
+    let ids = reading.ids().to_vec();
+    assert_eq!((ids.len(), &ids[2], &ids[9]), (10, &None, &ids[0]), "in the places of what was sent");
+    let last = ids[1].clone().expect("an event");
+    reading.put_last(|event| *event.id() == last);
+    let (mut sizes, mut believed) = (Vec::new(), Vec::new());
+    while let Some(part) = reading.next(3).await.expect("checked") {
+        sizes.push(part.len());
+        believed.extend(part.iter().map(|event| Some(event.id().clone())));
+    }
+    assert_eq!(sizes, [2, 3, 2], "each event is checked once, and the forged one left out");
+    let expected: Vec<_> = [0, 3, 5, 6, 7, 8, 1].map(|at| ids[at].clone()).into();
+    assert_eq!(believed, expected);
+    assert_eq!(net.asked("/_matrix/key/v2/server"), 1, "keys are fetched once for all");
 }
 
 #[tokio::test]

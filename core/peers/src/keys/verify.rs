@@ -2,8 +2,14 @@
 
 use lyceum_events::{Event, PublicKeys, Received, SignatureError, Verified, parse_all, signed_with};
 use rayon::prelude::*;
-use ruma::{CanonicalJsonObject, MilliSecondsSinceUnixEpoch, ServerName, UInt, room_version_rules::RoomVersionRules};
-use std::{collections::HashMap, sync::Arc};
+use ruma::{
+    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, ServerName, UInt,
+    room_version_rules::RoomVersionRules,
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     Need,
@@ -56,28 +62,23 @@ impl Peers {
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Vec<Option<Event>>, PeerError> {
-        let texts: Vec<Box<str>> = sent.into_iter().map(Box::from).collect();
-        let read = {
-            let rules = rules.clone();
-            tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await.map_err(interrupted)?
-        };
-        // States and auth chains overlap: each event is checked once.
-        let (mut places, mut once) = (Vec::with_capacity(read.len()), Vec::new());
-        let mut seen = HashMap::new();
-        for event in read {
-            places.push(match event {
-                Ok(event) => Some(*seen.entry(event.event().id().clone()).or_insert_with(|| {
-                    once.push(Unverified { event, rules: rules.clone() });
-                    once.len() - 1
-                })),
-                Err(error) => {
-                    tracing::debug!(%error, "another server sent something that is no event");
-                    None
-                }
-            });
-        }
+        let Parsed { places, once } = parsed(sent, rules).await?;
         let believed: Vec<_> = self.verify_events_by(once, Some(sender)).await?.into_iter().map(believed).collect();
         Ok(places.into_iter().map(|place| believed[place?].clone()).collect())
+    }
+
+    /// Reads very many events as another server sent them, and fetches the keys for them. They are believed part by part.
+    pub async fn begin_reading(
+        &self,
+        sender: &ServerName,
+        sent: Vec<RawEvent>,
+        rules: &Arc<RoomVersionRules>,
+    ) -> Result<Reading, PeerError> {
+        let Parsed { places, once } = parsed(sent, rules).await?;
+        let found = self.keys_for_by(&self.needs(&once), Some(sender)).await?;
+        let keys = Arc::new(self.keys_of(&once, &found));
+        let ids = places.into_iter().map(|place| Some(once[place?].event.event().id().clone())).collect();
+        Ok(Reading { ids, left: once.into(), keys })
     }
 
     /// Checks that a server signed an object, with a key in use now.
@@ -134,6 +135,68 @@ impl Peers {
         let key = found.get(server)?.keys.get(id)?;
         Some((key.public, key.valid_until_ms))
     }
+}
+
+/// Events that another server sent, with the keys to check them by.
+pub struct Reading {
+    ids: Vec<Option<OwnedEventId>>,
+    left: VecDeque<Unverified>,
+    keys: Arc<PublicKeys>,
+}
+
+impl Reading {
+    /// The ids of what was sent, in its order; nothing for what is no event.
+    pub fn ids(&self) -> &[Option<OwnedEventId>] {
+        &self.ids
+    }
+
+    /// Has those that this answers false for come first, otherwise as they were sent.
+    pub fn put_last(&mut self, last: impl Fn(&Event) -> bool) {
+        self.left.make_contiguous().sort_by_key(|one| last(one.event.event()));
+    }
+
+    /// Checks the next events, on all cores: those of them that are believed. `None` when there are no more.
+    pub async fn next(&mut self, count: usize) -> Result<Option<Vec<Event>>, PeerError> {
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        let part: Vec<_> = self.left.drain(..count.clamp(1, self.left.len())).collect();
+        let keys = self.keys.clone();
+        let check = move |one: Unverified| believed(one.event.verify(&keys, &one.rules).map_err(VerifyError::from));
+        let checked = tokio::task::spawn_blocking(move || part.into_par_iter().filter_map(check).collect()).await;
+        checked.map(Some).map_err(interrupted)
+    }
+}
+
+/// What was sent, each event once.
+struct Parsed {
+    /// Which of the events each is; nothing for what is none.
+    places: Vec<Option<usize>>,
+    once: Vec<Unverified>,
+}
+
+/// Reads events on all cores. States and auth chains overlap: each event is to be checked once.
+async fn parsed(sent: Vec<RawEvent>, rules: &Arc<RoomVersionRules>) -> Result<Parsed, PeerError> {
+    let texts: Vec<Box<str>> = sent.into_iter().map(Box::from).collect();
+    let read = {
+        let rules = rules.clone();
+        tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await.map_err(interrupted)?
+    };
+    let (mut places, mut once) = (Vec::with_capacity(read.len()), Vec::with_capacity(read.len()));
+    let mut seen = HashMap::with_capacity(read.len());
+    for event in read {
+        places.push(match event {
+            Ok(event) => Some(*seen.entry(event.event().id().clone()).or_insert_with(|| {
+                once.push(Unverified { event, rules: rules.clone() });
+                once.len() - 1
+            })),
+            Err(error) => {
+                tracing::debug!(%error, "another server sent something that is no event");
+                None
+            }
+        });
+    }
+    Ok(Parsed { places, once })
 }
 
 fn interrupted(_: tokio::task::JoinError) -> PeerError {
