@@ -135,7 +135,9 @@ impl Rooms {
     /// How people of other servers stand to the room: many rows, which nothing waits for.
     async fn write_remote_members(&self, holding: &HashMap<OwnedEventId, Event>) -> Result<()> {
         let members = holding.values().filter_map(|event| Some((target_of(event)?, event)));
-        let remote: Vec<(OwnedUserId, &Event)> = members.filter(|(user, _)| !self.is_local(user)).collect();
+        let mut remote: Vec<(OwnedUserId, &Event)> = members.filter(|(user, _)| !self.is_local(user)).collect();
+        // In the order of their keys, so that each batch changes few pages of the store.
+        remote.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut under_way = UnderWay::default();
         for members in remote.chunks(BATCH_EVENTS) {
             let mut batch = Batch::new();

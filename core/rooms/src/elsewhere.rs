@@ -15,6 +15,8 @@ use crate::{
     write::{bad, membership_of, target_of},
 };
 
+/// Invites of one server's people that one person may have left without an answer, to rooms that nobody here is in.
+const UNANSWERED_INVITES_MAX: usize = 200;
 /// Stripped state events that come with an invite or a knock at most.
 const STRIPPED_MAX: usize = 100;
 /// The bytes of all of them.
@@ -58,8 +60,22 @@ impl Rooms {
             }
             Err(error) => return Err(error),
         }
+        self.check_unanswered(&invitee, origin, event.room()).await?;
         self.remember_outside(&invitee, &signed, stripped).await?;
         Ok(signed)
+    }
+
+    /// Rooms cost nothing to whoever makes them up: a server asks a person into so many, and no more until some are answered.
+    async fn check_unanswered(&self, invitee: &UserId, origin: &ServerName, room: &RoomId) -> Result<()> {
+        let memberships = self.memberships(invitee).await?;
+        let unanswered = memberships.values().filter(|row| {
+            row.membership == Membership::Invite && row.sender.server_name() == origin && row.room_id != room
+        });
+        if unanswered.count() < UNANSWERED_INVITES_MAX {
+            return Ok(());
+        }
+        metrics::counter!("lyceum_federation_refused_invites_total").increment(1);
+        Err(RoomError::forbidden("your people have asked this person into too many rooms already"))
     }
 
     /// Remembers how a person stands to a room that this server is not in: asked in, knocking, or no longer so. `told` is

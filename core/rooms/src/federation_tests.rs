@@ -226,6 +226,37 @@ async fn an_invite_from_outside_is_signed_seen_and_refused() {
 }
 
 #[tokio::test]
+async fn a_server_asks_a_person_into_so_many_rooms_and_no_more_until_some_are_answered() {
+    let (alpha, beta) = (alpha().await, beta().await);
+    let ben = user_id!("@ben:beta.test");
+    let version = RoomVersionId::V11;
+    let asks = async |host: &Rooms, number: usize| {
+        let server = host.server();
+        let invite = json!({
+            "type": "m.room.member", "room_id": format!("!made-up{number}:{server}"), "sender": format!("@ann:{server}"),
+            "state_key": ben, "content": { "membership": "invite" }, "origin_server_ts": 1, "depth": 1,
+            "prev_events": [], "auth_events": [],
+        });
+        let event = sign(content(invite), &version.rules().unwrap(), &key_of(host)).unwrap();
+        beta.take_invite(server, &version, event, Vec::new()).await.map(|signed| signed.room().to_owned())
+    };
+    let mut rooms = Vec::new();
+    let refused = loop {
+        match asks(&alpha, rooms.len()).await {
+            Ok(room) => rooms.push(room),
+            Err(refused) => break refused,
+        }
+        assert!(rooms.len() < 1_000, "there should be an end to it");
+    };
+    assert!(matches!(refused, RoomError::Forbidden(_)), "{refused:?}");
+    let gamma = over(Store::memory().await.unwrap(), "gamma.test");
+    asks(&gamma, 0).await.expect("other servers are not to blame");
+    asks(&alpha, 0).await.expect("the same invite again is no other one");
+    beta.leave_outside(ben, &rooms[0], None).await.unwrap();
+    asks(&alpha, rooms.len()).await.expect("one was answered");
+}
+
+#[tokio::test]
 async fn a_server_that_is_kept_out_or_asks_for_others_is_refused() {
     let (alpha, beta, room) = shared_room().await;
     let (ann, eve) = (user_id!("@ann:alpha.test"), user_id!("@eve:evil.test"));

@@ -135,18 +135,23 @@ impl Filling<'_> {
 
     /// Brings events in, and those that permit them if they did not come with them.
     async fn import(&self, server: &ServerName, events: Vec<Event>) -> Result<(), Trouble> {
-        let mut all = events;
+        let (mut all, mut asked) = (events, HashSet::new());
         for _ in 0..SINGLE_ROUNDS_MAX {
             let imported = self.rooms.import(self.room, self.version, all.clone()).await?;
-            if imported.missing.is_empty() {
+            let left_out: HashSet<_> = imported.left_out.into_iter().collect();
+            // What is missing may be among those left out, and what was not had before is not had now.
+            let missing = imported.missing.into_iter().filter(|id| !left_out.contains(id) && !asked.contains(id));
+            let missing: Vec<_> = missing.take(SINGLE_EVENTS_MAX).collect();
+            if missing.is_empty() {
                 return Ok(());
             }
-            let more = self.singly(server, imported.missing.into_iter().collect()).await?;
+            asked.extend(missing.iter().cloned());
+            let more = self.singly(server, missing).await?;
             if more.is_empty() {
                 return Ok(());
             }
             // Those here already are not brought in again.
-            all.retain(|event| imported.left_out.contains(event.id()));
+            all.retain(|event| left_out.contains(event.id()));
             all.extend(more);
         }
         Ok(())

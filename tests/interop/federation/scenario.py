@@ -388,7 +388,8 @@ def main():
         for number, kind in enumerate(kinds):
             servers.append(started(kind, place / f"{number}-{kind}", authority).start())
         here, there = (Person.registered(server, f"{name}-{RUN}") for server, name in zip(servers, ("anna", "ben")))
-        ways = [(here, there, f"room of {kinds[0]}"), (there, here, f"room of {kinds[1]}")]
+        names = kinds if kinds[0] != kinds[1] else ("the first", "the second")
+        ways = [(here, there, f"room of {names[0]}"), (there, here, f"room of {names[1]}")]
         chosen = os.environ.get("FEDERATION_ONLY", "versions membership messages ephemeral people spaces absence").split()
         tales = dict(versions=tell_versions, membership=tell_membership, messages=tell_messages, ephemeral=tell_ephemeral,
                      people=tell_people, spaces=tell_spaces)

@@ -3,8 +3,8 @@
 
 use futures_util::future::join_all;
 use http::Method;
-use lyceum_events::{Draft, ServerKey, sign};
-use ruma::{RoomVersionId, server_name};
+use lyceum_events::{Draft, Event, ServerKey, sign};
+use ruma::{OwnedEventId, RoomVersionId, server_name};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -130,5 +130,48 @@ async fn events_that_permit_each_other_permit_nothing() {
     assert!(asked <= 40, "beta should be asked a few times, not {asked}");
     ben.says(&room, "we go on").await;
     ann.sees(&room, "we go on").await;
+    alpha.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_of_an_auth_chain_is_asked_for_a_few_times_only() {
+    const LINKS: usize = 6;
+    let shared = Shared::begin().await;
+    let (alpha, beta, wires) = (shared.alpha(), shared.beta(), &shared.campus.wires);
+    let (room, ben) = (&shared.room, &shared.ben.id);
+    let nowhere = |n: usize| OwnedEventId::try_from(format!("$nowhere{n:036}")).expect("an event id");
+    // Ben's names, each permitted by the one before; the second is nowhere to be had.
+    let mut chain: Vec<Event> = Vec::new();
+    for n in 0..LINKS {
+        let name = json!({ "membership": "join", "displayname": format!("name {n}") });
+        let draft = Draft::state("m.room.member", ben, serde_json::from_value(name).expect("canonical"));
+        let auth = chain.first().zip(chain.last()).map(|(first, before)| {
+            let rest = first.auth().iter().filter(|id| first.auth().last() != Some(*id));
+            rest.chain([before.id()]).cloned().collect()
+        });
+        let at = Forged { auth, prev: Some(vec![nowhere(n)]), depth: 100 + n as u64, ..Forged::default() };
+        chain.push(beta.forges(room, ben, draft, at).await);
+    }
+    for event in chain.iter().enumerate().filter(|(n, _)| *n != 1).map(|(_, event)| event) {
+        let path = format!("/_matrix/federation/v1/event/{}", encoded(event.id().as_str()));
+        wires.answer("beta.example", &path, 200, json!({ "pdus": [json_of(event)] }));
+    }
+    let snapshot = beta.server.rooms().snapshot(chain[0].room()).await.expect("the room is here");
+    let own = snapshot.member(chain[0].sender()).expect("Ben is in the room").event_id.clone();
+    let mut state: Vec<_> = snapshot.state().event_ids().filter(|id| **id != own).collect();
+    state.push(chain[LINKS - 1].id());
+    let ids: Vec<_> = chain.iter().map(Event::id).collect();
+    let told = json!({ "pdu_ids": state, "auth_chain_ids": ids });
+    wires.answer("beta.example", "/_matrix/federation/v1/get_missing_events", 200, json!({ "events": [] }));
+    wires.answer("beta.example", "/_matrix/federation/v1/state_ids", 200, told);
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "after a gap" })).expect("canonical");
+    let at = Forged { prev: Some(vec![nowhere(LINKS)]), depth: 500, ..Forged::default() };
+    let said = beta.forges(room, ben, Draft::message("m.room.message", content), at).await;
+    beta.sends(alpha, "gap", &[json_of(&said)]).await.ok();
+    assert!(!alpha.has_in_timeline(said.id().as_str()).await, "in that state Ben is not in the room");
+    let asked = wires.times_asked("beta.example", "/_matrix/federation/v1/event/");
+    assert!((LINKS..=LINKS + 2).contains(&asked), "beta should be asked for each event, not {asked} times");
+    shared.ann.says(room, "we go on").await;
+    shared.ben.sees(room, "we go on").await;
     alpha.is_sound().await;
 }
