@@ -115,6 +115,9 @@ pub enum VerifyError {
     /// A key that would be needed could not be had, or was not valid at the time.
     #[error("no valid key of {0} among those that signed")]
     NoKey(OwnedServerName),
+    /// The same of an event of these days: its server may be out of reach for the moment only.
+    #[error("no valid key of {0} among those that signed could be had yet")]
+    NoKeyYet(OwnedServerName),
     /// A signature is missing or wrong.
     #[error("the signatures do not hold: {0}")]
     Signature(String),

@@ -4,7 +4,7 @@
 use futures_util::{StreamExt, stream};
 use lyceum_events::{Event, parse_all};
 use lyceum_peers::{
-    PeerError, Unverified,
+    PeerError, Unverified, VerifyError,
     calls::{RawEvent, StateIds},
 };
 use lyceum_web::ApiError;
@@ -30,8 +30,10 @@ impl AsRef<str> for Text {
 }
 
 impl Filling<'_> {
-    /// The events of this room among those that another server handed out, proved. Others are left out.
-    async fn proved(&self, events: Vec<RawEvent>) -> Result<Vec<Event>, Trouble> {
+    /// The events of this room among those that another server handed out, proved. Others are left out; but where only a key
+    /// is wanting that may still be had, there is no answer yet: a state without such an event would be another one than the
+    /// others have.
+    async fn proved(&self, giver: &ServerName, events: Vec<RawEvent>) -> Result<Vec<Event>, Trouble> {
         let (texts, rules) = (events.into_iter().map(Text).collect::<Vec<_>>(), self.rules.clone());
         let parsed = tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await;
         let parsed = parsed.map_err(|error| Trouble::Here(Box::new(ApiError::internal(&error))))?;
@@ -49,9 +51,13 @@ impl Filling<'_> {
             }
         }
         let mut proved = Vec::with_capacity(unverified.len());
-        for verified in self.peers.verify_events(unverified).await? {
+        for verified in self.peers.verify_events_from(giver, unverified).await? {
             match verified {
                 Ok(verified) => proved.push(verified.into_event()),
+                Err(error @ VerifyError::NoKeyYet(_)) => {
+                    count("fetched, key not had yet");
+                    return Err(Trouble::there(error.to_string()));
+                }
                 Err(error) => {
                     tracing::debug!(%error, room = %self.room, "a fetched event is not proved");
                     count("fetched, not proved");
@@ -62,29 +68,35 @@ impl Filling<'_> {
     }
 
     /// A page of events between the ends of the room here and some later ones, and how many were told, whatever they are;
-    /// empty when nobody has them. When nobody could be asked, that says nothing: the gap is filled another time.
+    /// empty when whoever sent the later ones says that there are none. What others don't have says nothing, for they may
+    /// not have the later ones either: the gap is filled another time.
     pub(super) async fn missing_events(
         &self,
         ends: &[OwnedEventId],
         latest: &[OwnedEventId],
     ) -> Result<(usize, Vec<Event>), Trouble> {
-        let mut answered = false;
+        let (mut sender_answered, mut trouble) = (false, None);
         for server in &self.servers {
             let page = self.peers.get_missing_events(server, self.room, ends, latest, GAP_PAGE_EVENTS).await;
-            answered |= page.as_ref().map_or_else(|error| !error.is_silence(), |_| true);
+            let is_silent = page.as_ref().is_err_and(PeerError::is_silence);
+            sender_answered |= self.servers.first() == Some(server) && !is_silent;
             match page {
                 Ok(mut page) if !page.is_empty() => {
                     page.truncate(GAP_PAGE_EVENTS);
-                    return Ok((page.len(), self.proved(page).await?));
+                    let told = page.len();
+                    match self.proved(server, page).await {
+                        Err(there @ Trouble::There(_)) => trouble = Some(there),
+                        proved => return Ok((told, proved?)),
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => unless_ours(error)?,
             }
         }
-        if answered {
-            Ok((0, Vec::new()))
-        } else {
-            Err(Trouble::there("nobody could be asked for the events before it"))
+        match trouble {
+            Some(trouble) => Err(trouble),
+            None if sender_answered => Ok((0, Vec::new())),
+            None => Err(Trouble::there("those who have the events before it could not be asked")),
         }
     }
 
@@ -92,11 +104,13 @@ impl Filling<'_> {
     pub(super) async fn fetch_permission(&self, event: &Event, missing: Vec<OwnedEventId>) -> Result<(), Trouble> {
         for server in &self.servers {
             match self.peers.event_auth(server, self.room, event.id()).await {
-                Ok(chain) if chain.len() <= CHAIN_EVENTS_MAX => {
-                    let chain = self.proved(chain).await?;
-                    self.import(server, chain).await?;
-                    break;
-                }
+                Ok(chain) if chain.len() <= CHAIN_EVENTS_MAX => match self.proved(server, chain).await {
+                    Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+                    proved => {
+                        self.import(server, proved?).await?;
+                        break;
+                    }
+                },
                 Ok(_) => return Err(Trouble::There("the auth chain is too long".to_owned())),
                 Err(error) => unless_ours(error)?,
             }
@@ -171,7 +185,7 @@ impl Filling<'_> {
                 Err(error) => unless_ours(error)?,
             }
         }
-        let mut events = self.proved(events).await?;
+        let mut events = self.proved(server, events).await?;
         events.retain(|event| ids.contains(event.id()));
         Ok(events)
     }
@@ -210,7 +224,7 @@ impl Filling<'_> {
         if absent.len() >= WHOLE_STATE_FROM {
             let whole = self.peers.state(server, self.room, event.id()).await?;
             let events = whole.auth_chain.into_iter().chain(whole.pdus).take(STATE_EVENTS_MAX).collect();
-            let events = self.proved(events).await?;
+            let events = self.proved(server, events).await?;
             self.import(server, events).await?;
         } else if !absent.is_empty() {
             self.bring_singly(server, absent).await?;

@@ -23,7 +23,7 @@ impl Intake {
             Ok(_) | Err(RoomError::UnknownRoom(_)) => return self.outside(room, pdus).await,
             Err(error) => return Err(error.into()),
         };
-        let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;
+        let (events, mut outcomes) = self.proved(origin, &snapshot, pdus).await?;
         let allowed = self.0.rooms.server_allowed(room, origin).await?;
         let mut filling = Filling::new(&self.0, origin, &snapshot);
         for event in events {
@@ -40,7 +40,12 @@ impl Intake {
     }
 
     /// The events that are what they should be, and what is wrong with the others.
-    async fn proved(&self, snapshot: &Snapshot, pdus: Vec<Box<RawValue>>) -> Result<(Vec<Event>, Outcomes), ApiError> {
+    async fn proved(
+        &self,
+        origin: &ServerName,
+        snapshot: &Snapshot,
+        pdus: Vec<Box<RawValue>>,
+    ) -> Result<(Vec<Event>, Outcomes), ApiError> {
         let rules = snapshot.shared_rules();
         let (mut unverified, mut outcomes) = (Vec::new(), Outcomes::new());
         for pdu in pdus {
@@ -54,7 +59,7 @@ impl Intake {
         }
         let ids: Vec<_> = unverified.iter().map(|one| one.event.event().id().clone()).collect();
         let mut events = Vec::with_capacity(ids.len());
-        for (id, verified) in ids.into_iter().zip(self.0.peers.verify_events(unverified).await?) {
+        for (id, verified) in ids.into_iter().zip(self.0.peers.verify_events_from(origin, unverified).await?) {
             match verified {
                 Ok(verified) => events.push(verified.into_event()),
                 Err(error) => {

@@ -59,7 +59,9 @@ impl From<AuthenticationError> for ApiError {
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::NoKey(_) | VerifyError::Signature(_) => Self::forbidden(error.to_string()),
+            VerifyError::NoKey(_) | VerifyError::NoKeyYet(_) | VerifyError::Signature(_) => {
+                Self::forbidden(error.to_string())
+            }
             VerifyError::Event(error) => error.into(),
         }
     }

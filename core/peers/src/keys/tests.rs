@@ -245,5 +245,21 @@ async fn a_notary_vouches_for_a_server_that_is_gone() {
     net.cut("beta");
     assert!(verdict(&alpha, event("beta", 1, &RoomVersionId::V11, 1_700_000_000_000)).await.is_ok());
     let unknown = verdict(&alpha, event("gone", 1, &RoomVersionId::V11, 1_700_000_000_000)).await;
-    assert!(matches!(unknown, Err(VerifyError::NoKey(_))), "{unknown:?}");
+    assert!(matches!(unknown, Err(VerifyError::NoKeyYet(_))), "{unknown:?}");
+    net.pass(DAY + HOUR);
+    let lost = verdict(&alpha, event("gone", 1, &RoomVersionId::V11, 1_700_000_000_000)).await;
+    assert!(matches!(lost, Err(VerifyError::NoKey(_))), "{lost:?}");
+}
+
+#[tokio::test]
+async fn whoever_hands_out_an_event_vouches_for_its_key() {
+    let net = Net::new();
+    let (alpha, beta, gamma) = (net.server("alpha").await, net.server("beta").await, net.server("gamma").await);
+    greet(&beta, "gamma").await.expect("gamma meets beta");
+    net.cut("beta");
+    let events = || vec![event("beta", 1, &RoomVersionId::V11, 1_700_000_000_000)];
+    let alone = alpha.verify_events(events()).await.expect("a verdict").remove(0);
+    assert!(matches!(alone, Err(VerifyError::NoKeyYet(_))), "{alone:?}");
+    let told = alpha.verify_events_from(gamma.server(), events()).await.expect("a verdict").remove(0);
+    assert!(told.is_ok(), "{told:?}");
 }

@@ -21,6 +21,10 @@ use crate::{PeerError, Peers, VerifyError, calls::RawEvent};
 /// Fewer events than this are checked where they are: handing them to other cores would take longer.
 const PARALLEL_FROM: usize = 8;
 
+/// The key of an event that is not older is waited for: its server, and those that vouch for it, may be out of reach for the
+/// moment. Later it is taken as lost.
+const KEY_PATIENCE_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// An event whose signatures are to be checked.
 #[derive(Debug, Clone)]
 pub struct Unverified {
@@ -39,6 +43,16 @@ impl Peers {
         self.verify_events_by(events, None).await
     }
 
+    /// The same of events that another server handed out. It accepted them, so it is asked for keys that cannot be had
+    /// from those whose they are.
+    pub async fn verify_events_from(
+        &self,
+        giver: &ServerName,
+        events: Vec<Unverified>,
+    ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
+        self.verify_events_by(events, Some(giver)).await
+    }
+
     async fn verify_events_by(
         &self,
         events: Vec<Unverified>,
@@ -46,7 +60,14 @@ impl Peers {
     ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
         let found = self.keys_for_by(&self.needs(&events), keeper).await?;
         let keys = self.keys_of(&events, &found);
-        let check = move |one: Unverified| one.event.verify(&keys, &one.rules).map_err(VerifyError::from);
+        let now = self.shared.ring.now_ms();
+        let check = move |one: Unverified| {
+            let hopeful = may_still_be_proved(&one.event, &found, now);
+            one.event.verify(&keys, &one.rules).map_err(|error| match VerifyError::from(error) {
+                VerifyError::NoKey(server) if hopeful => VerifyError::NoKeyYet(server),
+                error => error,
+            })
+        };
         if events.len() < PARALLEL_FROM {
             return Ok(events.into_iter().map(check).collect());
         }
@@ -197,6 +218,17 @@ async fn parsed(sent: Vec<RawEvent>, rules: &Arc<RoomVersionRules>) -> Result<Pa
         });
     }
     Ok(Parsed { places, once })
+}
+
+/// Whether an event whose keys are not known may yet turn out to be signed: it is of these days, and not signed with a key that
+/// is known to have been given up.
+fn may_still_be_proved(event: &Received, found: &Found, now_ms: u64) -> bool {
+    let is_given_up = |server: &ServerName, id: &str| {
+        found.get(server).and_then(|keys| keys.keys.get(id)).is_some_and(|key| !key.is_current)
+    };
+    let mut servers = event.required_servers().iter();
+    now_ms.abs_diff(event.event().ts().get().into()) < KEY_PATIENCE_MS
+        && !servers.any(|server| signed_with(event.object(), server).any(|id| is_given_up(server, id)))
 }
 
 fn interrupted(_: tokio::task::JoinError) -> PeerError {
