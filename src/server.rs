@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use futures_util::future::BoxFuture;
 use lyceum_accounts::{Accounts, Entropy};
 use lyceum_client_api::{RemoteMemory, ServedRooms};
 use lyceum_events::{Clock, ServerKey, SystemClock};
@@ -17,21 +18,22 @@ use lyceum_media::{Media, MediaParts};
 use lyceum_outbound::Outbound;
 use lyceum_peers::{Partners, Peers, PeersParts, ServiceLookup, SystemServices};
 use lyceum_push::{Push, PushParts, Registration, Services};
-use lyceum_rooms::{CampusRules, Checked, Judge, Lenient, Rooms, RoomsParts, Unreads};
+use lyceum_rooms::{CampusRules, Checked, Judge, Known, Lenient, Rooms, RoomsParts, Unreads};
 use lyceum_search::{Search, SearchParts};
 use lyceum_storage::Store;
 use lyceum_sync::{Sync, SyncParts};
 use lyceum_web::{Mounted, Routes, SessionAuthenticator, WebState};
 use lyceum_workers::campus::{CampusRooms, CampusRoomsParts};
-use lyceum_workers::moderation::{Moderation, ModerationParts};
+use lyceum_workers::moderation::{Finds, Moderation, ModerationParts};
 use lyceum_workers::notices::{Notices, NoticesParts};
+use lyceum_workers::support::{Support, SupportParts};
 use lyceum_workers::{
     deletions::{Deletions, DeletionsParts},
     redactions::Redactions,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use ruma::RoomVersionId;
+use ruma::{RoomId, RoomVersionId};
 
 use crate::chance;
 use crate::config::{Api, Config};
@@ -86,6 +88,8 @@ pub struct Server {
     campus_rooms: Option<CampusRooms>,
     /// The same.
     moderation: Option<Moderation>,
+    /// `None` where there is no support desk.
+    support: Option<Support>,
     sync: Sync,
     search: Search,
     peers: Peers,
@@ -195,6 +199,18 @@ impl Server {
                 institution: institution.clone(),
                 keeper,
                 notices: notices.clone(),
+                finds: Arc::new(Finder(search.clone())),
+                clock: clock.clone(),
+            })
+        });
+        let desk = institution.desk().and_then(|_| campus_rooms.clone().zip(moderation.clone()));
+        let support = desk.map(|(keeper, moderation)| {
+            Support::new(SupportParts {
+                store: store.clone(),
+                rooms: rooms.clone(),
+                institution: institution.clone(),
+                keeper,
+                moderation,
                 clock: clock.clone(),
             })
         });
@@ -242,6 +258,7 @@ impl Server {
                 rooms: rooms.clone(),
                 clock: clock.clone(),
             }),
+            moderation: moderation.clone(),
             notices,
         };
         Ok(Self {
@@ -252,6 +269,7 @@ impl Server {
             institution,
             campus_rooms,
             moderation,
+            support,
             sync,
             search,
             peers,
@@ -375,6 +393,20 @@ fn rules(institution: &Institution) -> Arc<dyn Judge> {
     match institution.is_enabled() {
         true => Arc::new(CampusRules::of(institution.clone())),
         false => Arc::new(Lenient),
+    }
+}
+
+/// Search, as those who oversee use it.
+struct Finder(Search);
+
+impl Finds for Finder {
+    fn find<'a>(
+        &'a self,
+        room: Option<&'a RoomId>,
+        term: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Known>>, String>> {
+        Box::pin(async move { self.0.find_anywhere(room, term, limit).await.map_err(|error| error.to_string()) })
     }
 }
 

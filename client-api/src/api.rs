@@ -11,7 +11,7 @@ use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
-use lyceum_workers::{deletions::Deletions, notices::Notices, redactions::Redactions};
+use lyceum_workers::{deletions::Deletions, moderation::Moderation, notices::Notices, redactions::Redactions};
 use std::sync::Arc;
 
 use crate::{
@@ -55,6 +55,8 @@ pub struct Api {
     pub user_directory: UserDirectoryConfig,
     /// What was lately learnt of other servers.
     pub remote_memory: RemoteMemory,
+    /// Who oversees what is said; only where campus rules are in force.
+    pub moderation: Option<Moderation>,
     /// What the server itself tells people.
     pub notices: Notices,
     /// What administrators want redacted.
@@ -94,6 +96,7 @@ handles! {
     peers: Peers,
     push: Push,
     services: Services,
+    moderation: Option<Moderation>,
     notices: Notices,
     redactions: Redactions,
     deletions: Deletions,

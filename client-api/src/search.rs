@@ -3,12 +3,14 @@
 use axum::extract::State;
 use lyceum_accounts::Accounts;
 use lyceum_events::Clock;
-use lyceum_rooms::{Direction, Known, Looker, Rooms, TimelineToken, Visibility};
+use lyceum_institution::audit::Actor;
+use lyceum_rooms::{Direction, Known, Looker, RoomError, Rooms, TimelineToken, Visibility};
 use lyceum_search::{Found, Group, Hit, Key, Place, Query, Search, Sorting};
 use lyceum_sync::filter::EventFilter;
 use lyceum_web::{ApiError, Authed, RawJson};
+use lyceum_workers::moderation::Moderation;
 use ruma::{
-    OwnedRoomId, OwnedUserId, UInt,
+    OwnedRoomId, OwnedUserId, UInt, UserId,
     api::client::search::search_events::v3::{
         Criteria, EventContext, EventContextResult, GroupingKey, OrderBy, Request, ResultCategories, ResultGroup,
         ResultGroupMap, ResultRoomEvents, SearchResult, UserProfile,
@@ -30,6 +32,8 @@ use crate::{
 /// Events in one answer, unless the client says how many, and at most.
 const LIMIT: usize = 10;
 const LIMIT_MAX: usize = 100;
+/// Rooms that somebody who oversees looks into at once without being in them.
+const OVERSEEN_MAX: usize = 50;
 /// Events before and after a found one at most.
 const CONTEXT_MAX: usize = 50;
 
@@ -39,6 +43,7 @@ pub(crate) async fn search_events(
     State(accounts): State<Accounts>,
     State(rooms): State<Rooms>,
     State(clock): State<Arc<dyn Clock>>,
+    State(moderation): State<Option<Moderation>>,
     Authed { session, body }: Authed<Request>,
 ) -> answers::Raw {
     let mut categories = ResultCategories::new();
@@ -51,6 +56,7 @@ pub(crate) async fn search_events(
             sorting: sorting(criteria)?,
             from,
             group,
+            overseen: &overseen(&rooms, moderation.as_ref(), &session.user_id, criteria).await?,
             limit: limit(criteria),
         };
         let (filter, privacy) = (EventFilter::from(&criteria.filter), accounts.privacy(&session.user_id).await?);
@@ -72,6 +78,32 @@ pub(crate) async fn search_events(
         }
     }
     RawJson::of(&answer)
+}
+
+/// The rooms among those that are named which the person is not in, if they oversee: that they look is written down.
+async fn overseen(
+    rooms: &Rooms,
+    moderation: Option<&Moderation>,
+    user: &UserId,
+    criteria: &Criteria,
+) -> Result<Vec<OwnedRoomId>, ApiError> {
+    let (Some(moderation), Some(named)) = (moderation, &criteria.filter.rooms) else { return Ok(Vec::new()) };
+    let (by, mut overseen) = (Actor::Person(user.to_owned()), Vec::new());
+    if moderation.may_oversee(&by).await.is_err() {
+        return Ok(overseen);
+    }
+    for room in named.iter().filter(|room| !criteria.filter.not_rooms.contains(*room)).take(OVERSEEN_MAX) {
+        let is_theirs = match rooms.snapshot(room).await {
+            Ok(snapshot) => snapshot.is_joined(user),
+            Err(RoomError::UnknownRoom(_)) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_theirs {
+            moderation.note_search(&by, (Some(room), &criteria.search_term), None).await?;
+            overseen.push(room.clone());
+        }
+    }
+    Ok(overseen)
 }
 
 fn keys(criteria: &Criteria) -> Result<Vec<Key>, ApiError> {
@@ -142,14 +174,18 @@ impl Telling<'_> {
         for hit in &found.hits {
             let room = hit.known.event().room();
             if !views.contains_key(room) {
-                views.insert(room.to_owned(), self.rooms.visibility(self.looker.user, room).await?);
+                let view = match self.query.overseen.iter().any(|overseen| overseen == room) {
+                    true => self.rooms.oversight(self.looker.user, room).await?,
+                    false => self.rooms.visibility(self.looker.user, room).await?,
+                };
+                views.insert(room.to_owned(), view);
             }
             if let Some(view) = views.get(room) {
                 told.results.push(self.result(hit, view).await?);
             }
         }
         if self.criteria.include_state == Some(true) {
-            for room in views.into_keys() {
+            for room in views.into_keys().filter(|room| !self.query.overseen.contains(room)) {
                 let state = self.rooms.state_events_for(self.looker.user, &room).await?;
                 told.state.insert(room, raws(self.rooms.present_state(self.looker, &state).await?));
             }

@@ -98,6 +98,13 @@ pub(crate) async fn measure(State(desk): State<Desk>, asked: Asked<(u64,)>) -> R
         "warn" => Measure::Warn,
         "remove" => Measure::Remove,
         "block" => Measure::Block { until_ms, everywhere },
+        "unblock" => Measure::Unblock { everywhere },
+        "hold" => Measure::Hold { until_ms, everywhere },
+        "unhold" => Measure::Unhold { everywhere },
+        "suspend" => Measure::Suspend,
+        "unsuspend" => Measure::Unsuspend,
+        "lock" => Measure::Lock,
+        "unlock" => Measure::Unlock,
         other => return Err(ApiError::invalid_param(format!("There is no measure {other:?}"))),
     };
     RawJson::of(&desk.open()?.measure(&caller.actor, asked.path.0, &measure, why.as_deref()).await?)

@@ -7,7 +7,7 @@ use lyceum_web::{Family, PublicRaw, RawJson, RouteOptions, Routes};
 use crate::{
     Api,
     asked::{NoQuery, Raw},
-    audit, cases, enrolments, people, posts, units,
+    audit, cases, enrolments, oversight, people, posts, restraints, units,
 };
 
 /// The document that describes this API.
@@ -40,6 +40,15 @@ pub fn routes() -> Routes<Api> {
         .mount_at(post, &["/_lyceum/v1/cases/{number}/note"], COUNTED, cases::note)
         .mount_at(post, &["/_lyceum/v1/cases/{number}/measure"], COUNTED, cases::measure)
         .mount_at(post, &["/_lyceum/v1/cases/{number}/close"], COUNTED, cases::close)
+        .mount_at(get, &["/_lyceum/v1/cases/{number}/original"], COUNTED, oversight::original)
+        .mount_at(get, &["/_lyceum/v1/rooms/{roomId}/messages"], COUNTED, oversight::messages)
+        .mount_at(get, &["/_lyceum/v1/search"], COUNTED, oversight::search)
+        .mount_at(get, &["/_lyceum/v1/exams"], COUNTED, restraints::exams)
+        .mount_at(put, &["/_lyceum/v1/exams/{unit}"], COUNTED, restraints::set_exam)
+        .mount_at(delete, &["/_lyceum/v1/exams/{unit}"], COUNTED, restraints::end_exam)
+        .mount_at(get, &["/_lyceum/v1/blocks"], COUNTED, restraints::blocks)
+        .mount_at(put, &["/_lyceum/v1/blocks/{userId}"], COUNTED, restraints::block)
+        .mount_at(delete, &["/_lyceum/v1/blocks/{userId}"], COUNTED, restraints::lift)
         .mount_at(get, &["/_lyceum/v1/posts"], COUNTED, posts::list)
         .mount_at(post, &["/_lyceum/v1/posts/{eventId}/approve"], COUNTED, posts::approve)
         .mount_at(post, &["/_lyceum/v1/posts/{eventId}/refuse"], COUNTED, posts::refuse)

@@ -10,7 +10,7 @@ use super::{
     order,
 };
 use crate::operator::Order;
-use crate::operator::cases::CaseOrder;
+use crate::operator::cases::{CaseOrder, Plain};
 
 #[derive(Subcommand)]
 pub(super) enum Case {
@@ -64,6 +64,60 @@ pub(super) enum Case {
         #[command(flatten)]
         why: Why,
     },
+    /// Let the author say something again in that room.
+    Unblock {
+        case: u64,
+        /// What was taken from them everywhere, and not only there.
+        #[arg(long)]
+        everywhere: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let what the author posts in that room wait until somebody has looked at it.
+    Hold {
+        case: u64,
+        /// Everywhere, and not only there.
+        #[arg(long)]
+        everywhere: bool,
+        /// The last day, or a moment [default: until it is taken back].
+        #[arg(long)]
+        until: Option<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let the author's posts in that room wait no longer.
+    Unhold {
+        case: u64,
+        /// What waited everywhere, and not only there.
+        #[arg(long)]
+        everywhere: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Suspend the author's account: they read and leave, and do nothing else.
+    Suspend {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Suspend it no longer.
+    Unsuspend {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Lock the author's account: they do nothing but sign out.
+    Lock {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Lock it no longer.
+    Unlock {
+        case: u64,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Send the author out of the room.
     Remove {
         case: u64,
@@ -86,6 +140,20 @@ pub(super) enum Case {
     Read {
         /// Its id or alias.
         room: String,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print where something was said, in any room that is not encrypted. Nobody there sees it; the audit chain does.
+    Search {
+        /// The words.
+        term: String,
+        /// Only in this room: its id or alias.
+        #[arg(long)]
+        room: Option<String>,
         #[arg(long, default_value_t = 50)]
         limit: usize,
         #[command(flatten)]
@@ -127,12 +195,26 @@ pub(super) fn run(file: Option<&Path>, case: Case) -> anyhow::Result<()> {
         Case::Delete { case, why } => CaseOrder::Delete { case, why: why.why },
         Case::Warn { case, text } => CaseOrder::Warn { case, text },
         Case::Block { case, everywhere, until, why } => CaseOrder::Block { case, everywhere, until, why: why.why },
+        Case::Hold { case, everywhere, until, why } => CaseOrder::Hold { case, everywhere, until, why: why.why },
+        Case::Unblock { case, everywhere, why } => take(case, Plain::Unblock, everywhere, why),
+        Case::Unhold { case, everywhere, why } => take(case, Plain::Unhold, everywhere, why),
+        Case::Suspend { case, why } => take(case, Plain::Suspend, false, why),
+        Case::Unsuspend { case, why } => take(case, Plain::Unsuspend, false, why),
+        Case::Lock { case, why } => take(case, Plain::Lock, false, why),
+        Case::Unlock { case, why } => take(case, Plain::Unlock, false, why),
         Case::Remove { case, why } => CaseOrder::Remove { case, why: why.why },
         Case::Close { case, why } => CaseOrder::Close { case, dismissed: false, why: why.why },
         Case::Dismiss { case, why } => CaseOrder::Close { case, dismissed: true, why: why.why },
+        Case::Search { term, room, limit, why, form } => {
+            CaseOrder::Search { term, room, limit, why: why.why, json: form.json }
+        }
         Case::Read { room, limit, why, form } => CaseOrder::Read { room, limit, why: why.why, json: form.json },
     };
     order::run(file, Order::Case(order))
+}
+
+fn take(case: u64, measure: Plain, everywhere: bool, why: Why) -> CaseOrder {
+    CaseOrder::Take { case, measure, everywhere, why: why.why }
 }
 
 pub(super) fn post(file: Option<&Path>, post: Post) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! Orders about cases.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use lyceum_institution::audit::Actor;
 use lyceum_workers::moderation::{Case, Measure, Moderation, Said};
 use ruma::OwnedEventId;
@@ -16,21 +16,115 @@ const PAGE: usize = 500;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CaseOrder {
-    List { all: bool, json: bool },
-    Show { case: u64, json: bool },
-    Context { case: u64, json: bool },
-    Original { case: u64, why: Option<String> },
-    Assign { case: u64, name: String },
-    Note { case: u64, text: String },
-    Delete { case: u64, why: Option<String> },
-    Warn { case: u64, text: String },
-    Block { case: u64, everywhere: bool, until: Option<String>, why: Option<String> },
-    Remove { case: u64, why: Option<String> },
-    Close { case: u64, dismissed: bool, why: Option<String> },
-    Held { json: bool },
-    Approve { post: String, why: Option<String> },
-    Refuse { post: String, why: Option<String> },
-    Read { room: String, limit: usize, why: Option<String>, json: bool },
+    List {
+        all: bool,
+        json: bool,
+    },
+    Show {
+        case: u64,
+        json: bool,
+    },
+    Context {
+        case: u64,
+        json: bool,
+    },
+    Original {
+        case: u64,
+        why: Option<String>,
+    },
+    Assign {
+        case: u64,
+        name: String,
+    },
+    Note {
+        case: u64,
+        text: String,
+    },
+    Delete {
+        case: u64,
+        why: Option<String>,
+    },
+    Warn {
+        case: u64,
+        text: String,
+    },
+    Block {
+        case: u64,
+        everywhere: bool,
+        until: Option<String>,
+        why: Option<String>,
+    },
+    Hold {
+        case: u64,
+        everywhere: bool,
+        until: Option<String>,
+        why: Option<String>,
+    },
+    /// A measure that needs no more than its name.
+    Take {
+        case: u64,
+        measure: Plain,
+        everywhere: bool,
+        why: Option<String>,
+    },
+    Remove {
+        case: u64,
+        why: Option<String>,
+    },
+    Close {
+        case: u64,
+        dismissed: bool,
+        why: Option<String>,
+    },
+    Held {
+        json: bool,
+    },
+    Approve {
+        post: String,
+        why: Option<String>,
+    },
+    Refuse {
+        post: String,
+        why: Option<String>,
+    },
+    Read {
+        room: String,
+        limit: usize,
+        why: Option<String>,
+        json: bool,
+    },
+    Search {
+        term: String,
+        room: Option<String>,
+        limit: usize,
+        why: Option<String>,
+        json: bool,
+    },
+}
+
+/// Measures that need no more than their names.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Plain {
+    Unblock,
+    Unhold,
+    Suspend,
+    Unsuspend,
+    Lock,
+    Unlock,
+}
+
+impl Plain {
+    fn measure(self, everywhere: bool) -> (Measure, &'static str) {
+        match self {
+            Self::Unblock => (Measure::Unblock { everywhere }, "its author is blocked no longer"),
+            Self::Unhold => (Measure::Unhold { everywhere }, "its author's posts wait no longer"),
+            Self::Suspend => (Measure::Suspend, "its author's account is suspended"),
+            Self::Unsuspend => (Measure::Unsuspend, "its author's account is suspended no longer"),
+            Self::Lock => (Measure::Lock, "its author's account is locked"),
+            Self::Unlock => (Measure::Unlock, "its author's account is locked no longer"),
+        }
+    }
 }
 
 const BY: &Actor = &Actor::Operator;
@@ -56,6 +150,14 @@ impl Operator {
                 let room = desk.room_named(&room).await?;
                 let (said, _) = desk.look(BY, (&room, None), limit, why.as_deref()).await?;
                 return self.show_said(&said, json, report);
+            }
+            C::Search { term, room, limit, why, json } => {
+                let room = match room {
+                    Some(room) => Some(desk.room_named(&room).await?),
+                    None => None,
+                };
+                let found = desk.search(BY, (room.as_deref(), &term), limit, why.as_deref()).await?;
+                return self.show_found(&found, json, report);
             }
             C::Held { json } => return self.list_held(desk, json, report).await,
             C::Approve { post, why } => {
@@ -85,12 +187,24 @@ impl Operator {
                 (done, "its author is out of the room".to_owned())
             }
             C::Block { case, everywhere, until, why } => {
-                let calendar = &self.institution.settings().calendar;
-                let no_date = |text: &str| anyhow!("{text:?} is no date; write one such as 2026-09-01");
-                let until_ms = until.map(|text| calendar.end(&text).ok_or_else(|| no_date(&text))).transpose()?;
-                let measure = Measure::Block { until_ms, everywhere };
+                let measure = Measure::Block {
+                    until_ms: until.as_deref().map(|until| self.end_of(until)).transpose()?,
+                    everywhere,
+                };
                 let place = if everywhere { "everywhere" } else { "in that room" };
                 (desk.measure(BY, case, &measure, why.as_deref()).await?, format!("its author is blocked {place}"))
+            }
+            C::Hold { case, everywhere, until, why } => {
+                let measure = Measure::Hold {
+                    until_ms: until.as_deref().map(|until| self.end_of(until)).transpose()?,
+                    everywhere,
+                };
+                let place = if everywhere { "everywhere" } else { "in that room" };
+                (desk.measure(BY, case, &measure, why.as_deref()).await?, format!("its author's posts wait {place}"))
+            }
+            C::Take { case, measure, everywhere, why } => {
+                let (measure, done) = measure.measure(everywhere);
+                (desk.measure(BY, case, &measure, why.as_deref()).await?, done.to_owned())
             }
             C::Close { case, dismissed, why } => {
                 let done = desk.close(BY, case, dismissed, why.as_deref()).await?;
@@ -99,6 +213,21 @@ impl Operator {
             }
         };
         report.say(format!("Case {}: {done}.", case.number));
+        Ok(())
+    }
+
+    fn show_found(&self, found: &[(String, Said)], json: bool, report: &Report) -> anyhow::Result<()> {
+        let mut table = Table::new(["when", "room", "who", "what", "event"]);
+        for (room, one) in found {
+            if json {
+                report.say(serde_json::json!({ "room_id": room, "event": one }).to_string());
+                continue;
+            }
+            let when = self.institution.settings().calendar.show(one.at_ms);
+            let what = one.content["body"].as_str().unwrap_or(&one.kind).replace('\n', " ");
+            table.row([when, room.clone(), one.sender.clone(), what, one.event_id.clone()]);
+        }
+        table.say(report, json);
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Work {
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
     moderation: Option<JoinHandle<()>>,
+    /// `None` where there is no support desk.
+    support: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -52,6 +54,7 @@ impl Server {
         let delays = tokio::spawn(async move { rooms.keep_delays().await });
         let campus_rooms = self.campus_rooms.clone().map(|keeper| tokio::spawn(keeper.run()));
         let moderation = self.moderation.clone().map(|desk| tokio::spawn(desk.run()));
+        let support = self.support.clone().map(|desk| tokio::spawn(desk.run()));
         let search = self.search.clone();
         let search = tokio::spawn(async move { search.follow().await });
         let redactions = tokio::spawn(self.client.redactions.clone().run());
@@ -67,6 +70,7 @@ impl Server {
             deletions,
             campus_rooms,
             moderation,
+            support,
         });
         Ok(())
     }
@@ -84,6 +88,7 @@ impl Server {
             deletions,
             campus_rooms,
             moderation,
+            support,
         }) = self.work.take()
         else {
             return;
@@ -91,7 +96,7 @@ impl Server {
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(&moderation).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(&moderation).chain(&support).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();
@@ -115,13 +120,14 @@ impl Server {
             deletions,
             campus_rooms,
             moderation,
+            support,
         }) = &self.work
         else {
             return;
         };
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(moderation).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(moderation).chain(support).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();

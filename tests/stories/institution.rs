@@ -7,6 +7,7 @@ mod operator;
 mod partners;
 mod rooms;
 mod rules;
+mod support;
 mod table;
 mod walk;
 

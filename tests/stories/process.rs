@@ -6,14 +6,15 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a server may take to say that it serves, and to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server with a directory of its own; ended when dropped.
-struct Program {
-    directory: TempDir,
+pub(crate) struct Program {
+    pub(crate) directory: TempDir,
     child: Child,
     log: BufReader<ChildStderr>,
     address: String,
@@ -34,9 +35,11 @@ impl Program {
         Self::start_with("")
     }
 
-    fn start_with(more: &str) -> Self {
+    /// One with more settings.
+    pub(crate) fn start_with(settings: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the test");
-        let settings = format!("[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n{more}");
+        let settings =
+            format!("[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n{settings}");
         std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
         Self::start_in(directory)
     }
@@ -60,8 +63,23 @@ impl Program {
 
     /// A plain HTTP/1.1 request, answered whole.
     fn get(&self, path: &str) -> String {
+        self.request(&format!("GET {path}"), "", "")
+    }
+
+    /// Asks in JSON as whoever has a token; the JSON of the answer.
+    pub(crate) fn ask(&self, what: &str, token: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let who = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let answer = self.request(what, &format!("{who}Content-Length: {}\r\n", body.len()), &body);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head and a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+        serde_json::from_str(body)
+            .unwrap_or_else(|error| panic!("{what} should be answered in JSON: {error}: {answer}"))
+    }
+
+    fn request(&self, what: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: campus.example\r\nConnection: close\r\n\r\n");
+        let request = format!("{what} HTTP/1.1\r\nHost: campus.example\r\nConnection: close\r\n{headers}\r\n{body}");
         stream.write_all(request.as_bytes()).expect("the server reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the server answers");

@@ -1,6 +1,7 @@
 //! Locking, suspending and shadow-banning: how administrators restrict other people's accounts (spec, "Account locking" and "Account
 //! suspension").
 
+use lyceum_storage::Batch;
 use ruma::UserId;
 
 use crate::{AccountError, Accounts, User, error::Result};
@@ -37,6 +38,17 @@ impl Accounts {
             return Err(AccountError::Forbidden("you cannot restrict your own account"));
         }
         self.change_user(user, |account| *restriction.of(account) = on).await?;
+        Ok(())
+    }
+
+    /// Restricts an account, or no longer, as part of something else, of which the batch holds the rest. Who may is decided
+    /// above; administrators of the server are restricted by nobody this way.
+    pub async fn restrict_in(&self, batch: Batch, user: &UserId, restriction: Restriction, on: bool) -> Result<()> {
+        let account = self.user(user).await?.filter(|account| account.deactivated_ms.is_none());
+        if account.ok_or(AccountError::NotFound("user"))?.admin {
+            return Err(AccountError::Forbidden("the user is an administrator"));
+        }
+        self.change_user_in(batch, user, |account| *restriction.of(account) = on).await?;
         Ok(())
     }
 

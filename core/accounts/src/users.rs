@@ -97,11 +97,20 @@ impl Accounts {
 
     /// Changes an account by `change` and drops what is remembered of its sessions.
     pub async fn change_user(&self, id: &UserId, change: impl Fn(&mut User)) -> Result<User> {
+        self.change_user_in(Batch::new(), id, change).await
+    }
+
+    /// The same as part of something else, of which the batch holds the rest.
+    pub(crate) async fn change_user_in(
+        &self,
+        mut batch: Batch,
+        id: &UserId,
+        change: impl Fn(&mut User),
+    ) -> Result<User> {
         let _guard = self.lock(id.as_str()).await;
         let before = self.user(id).await?.ok_or(AccountError::NotFound("user"))?;
         let mut after = before.clone();
         change(&mut after);
-        let mut batch = Batch::new();
         batch.expect(&USERS, id.as_str(), Some(&before)).put(&USERS, id.as_str(), &after);
         self.touch_sessions(&mut batch, id);
         self.store().commit(batch).await?;

@@ -10,7 +10,7 @@ use crate::{
     audit::{Actor, Entry},
     institution::SUBJECT,
     sources::Word,
-    tables::{BLOCKS, ENROLMENTS, EXAMS, PERSONS, UNITS},
+    tables::{BLOCKS, ENROLMENTS, EXAMS, HOLDS, PERSONS, UNITS},
     units::{check_code, check_name},
 };
 
@@ -66,6 +66,15 @@ pub enum Change {
         room: Option<OwnedRoomId>,
         /// How long; nothing: they are not.
         block: Option<Block>,
+    },
+    /// Whether a person's posts wait until somebody has looked at them.
+    Hold {
+        /// Whose.
+        user: OwnedUserId,
+        /// Where; nothing: everywhere.
+        room: Option<OwnedRoomId>,
+        /// How long; nothing: they do not.
+        hold: Option<Block>,
     },
 }
 
@@ -189,7 +198,13 @@ impl Change {
                     None => Err(InstitutionError::NotFound(format!("{user} is not blocked there"))),
                 }
             }
-            Self::Block { .. } => Ok(()),
+            Self::Hold { user, room, hold: None } => {
+                match roster.hold_row(user, room.as_ref().map(|room| room.as_str())) {
+                    Some(_) => Ok(()),
+                    None => Err(InstitutionError::NotFound(format!("{user}'s posts do not wait there"))),
+                }
+            }
+            Self::Block { .. } | Self::Hold { .. } => Ok(()),
             Self::Enrolment { user, unit, enrolment: None } => match roster.enrolment(user, unit) {
                 Some(_) => Ok(()),
                 None => Err(InstitutionError::NotFound(format!("{user} is not enrolled in {unit}"))),
@@ -240,6 +255,15 @@ impl Change {
                 };
                 roster.set_block(user, room, *block);
             }
+            Self::Hold { user, room, hold } => {
+                let room = room.as_ref().map(|room| room.as_str());
+                let key = (user.as_str(), room.unwrap_or_default());
+                match hold {
+                    Some(hold) => batch.put(&HOLDS, key, hold),
+                    None => batch.delete(&HOLDS, key),
+                };
+                roster.set_hold(user, room, *hold);
+            }
         }
     }
 
@@ -252,6 +276,7 @@ impl Change {
             Self::Enrolment { user, unit, .. } => as_json(roster.enrolment(user, unit).map(|told| json!(told.value))),
             Self::Exam { unit, .. } => json!(roster.exam(unit)),
             Self::Block { user, room, .. } => json!(roster.block_row(user, room.as_ref().map(|room| room.as_str()))),
+            Self::Hold { user, room, .. } => json!(roster.hold_row(user, room.as_ref().map(|room| room.as_str()))),
         }
     }
 
@@ -261,7 +286,7 @@ impl Change {
             Self::Person { user, .. } => word_of(roster.said_of_person(user), source),
             Self::Unit { code, .. } => word_of(roster.said_of_unit(code), source),
             Self::Enrolment { user, unit, .. } => word_of(roster.said_of_enrolment(user, unit), source),
-            Self::Exam { .. } | Self::Block { .. } => self.holding(roster),
+            Self::Exam { .. } | Self::Block { .. } | Self::Hold { .. } => self.holding(roster),
         }
     }
 
@@ -273,6 +298,7 @@ impl Change {
             Self::Enrolment { .. } => "enrolment.change",
             Self::Exam { .. } => "exam.change",
             Self::Block { .. } => "block.change",
+            Self::Hold { .. } => "hold.change",
         }
     }
 
@@ -283,8 +309,10 @@ impl Change {
             Self::Unit { code, .. } => code.clone(),
             Self::Enrolment { user, unit, .. } => format!("{user} in {unit}"),
             Self::Exam { unit, .. } => unit.clone(),
-            Self::Block { user, room: Some(room), .. } => format!("{user} in {room}"),
-            Self::Block { user, room: None, .. } => user.to_string(),
+            Self::Block { user, room: Some(room), .. } | Self::Hold { user, room: Some(room), .. } => {
+                format!("{user} in {room}")
+            }
+            Self::Block { user, room: None, .. } | Self::Hold { user, room: None, .. } => user.to_string(),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use crate::{
-    KindConfig, PartnerConfig,
+    DeskConfig, KindConfig, PartnerConfig,
     policies::{ApprovalConfig, ContactConfig, QuietConfig},
 };
 
@@ -36,6 +36,8 @@ pub struct InstitutionConfig {
     pub quiet_hours: Vec<QuietConfig>,
     /// What is looked at before others see it.
     pub approval: Vec<ApprovalConfig>,
+    /// The support desk.
+    pub support_desk: DeskConfig,
     /// The servers whose word about their people's roles is believed.
     pub partners: Vec<PartnerConfig>,
 }

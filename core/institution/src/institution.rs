@@ -13,7 +13,7 @@ use std::sync::{
 use crate::{
     InstitutionError, PartnerPeople, Result, Roster, Settings,
     audit::Audit,
-    tables::{APPROVED, BLOCKS, ENROLMENTS, EXAMS, PERSONS, UNITS},
+    tables::{APPROVED, BLOCKS, ENROLMENTS, EXAMS, HOLDS, PERSONS, UNITS},
 };
 
 /// How a commit says that the roster changed.
@@ -43,6 +43,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     settings: Settings,
     account: OwnedUserId,
+    desk: Option<OwnedUserId>,
     audit: Audit,
     key: ServerKey,
     partner_people: PartnerPeople,
@@ -59,6 +60,10 @@ impl Institution {
         let InstitutionParts { store, key, clock, settings } = parts;
         let account = UserId::parse_with_server_name(settings.account.as_str(), key.server())
             .map_err(|error| InstitutionError::Wrong(format!("the account {:?}: {error}", settings.account)))?;
+        let desk = settings.desk.as_ref().filter(|_| settings.enabled);
+        let desk = desk.map(|desk| UserId::parse_with_server_name(desk.account.as_str(), key.server())).transpose();
+        let desk =
+            desk.map_err(|error| InstitutionError::Wrong(format!("the account of the support desk: {error}")))?;
         let this = Self(Arc::new(Inner {
             audit: Audit::new(store.clone(), key.clone(), clock.clone()),
             key,
@@ -67,6 +72,7 @@ impl Institution {
             through: AtomicU64::new(0),
             stale: AtomicBool::new(true),
             account,
+            desk,
             store,
             clock,
             settings,
@@ -94,6 +100,16 @@ impl Institution {
     /// The server's own account, which makes the institution's rooms.
     pub fn account(&self) -> &UserId {
         &self.0.account
+    }
+
+    /// The account that people ask for support, if there is a desk.
+    pub fn desk(&self) -> Option<&UserId> {
+        self.0.desk.as_deref()
+    }
+
+    /// Whether an account is the institution's own, whose acts no rule judges.
+    pub fn is_own(&self, user: &UserId) -> bool {
+        user == self.account() || self.desk() == Some(user)
     }
 
     /// The audit chain.
@@ -184,6 +200,11 @@ impl Institution {
         .await?;
         self.each(&BLOCKS, |(user, room), block| {
             roster.set_block(&parse(&user)?, Some(&room), Some(block));
+            Ok(())
+        })
+        .await?;
+        self.each(&HOLDS, |(user, room), hold| {
+            roster.set_hold(&parse(&user)?, Some(&room), Some(hold));
             Ok(())
         })
         .await?;

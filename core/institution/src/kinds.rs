@@ -13,6 +13,12 @@ pub const DIRECT: &str = "direct";
 pub const SPACE: &str = "space";
 /// The kind of the room in which cases are handled.
 pub const MODERATION: &str = "moderation";
+/// The kind of chats with the support desk.
+pub const SUPPORT_DESK: &str = "support_desk";
+/// The kind of the room in which those who support answer.
+pub const SUPPORT_TEAM: &str = "support_team";
+/// The kind of the rooms in which those who teach a course look at posts that wait.
+pub const APPROVALS: &str = "approvals";
 /// The kind of courses' rooms.
 pub const COURSE: &str = "course";
 
@@ -191,7 +197,14 @@ fn usual_kinds() -> Vec<Kind> {
             federates: false,
             ..Kind::new("office", "office")
         },
-        Kind { made_by: everyone(), admits: everyone(), ..overseen("support_desk", "support desk") },
+        Kind { made_by: everyone(), admits: everyone(), ..overseen(SUPPORT_DESK, "support desk") },
+        Kind {
+            admits: Group::of(&["support_agent"]),
+            members: Group::of(&["support_agent"]),
+            federates: false,
+            ..overseen(SUPPORT_TEAM, "room of the support team")
+        },
+        Kind { federates: false, ..overseen(APPROVALS, "room for posts that wait") },
         Kind {
             made_by: Group::of(&["teacher", "tutor", "dos", "admin"]),
             admits: Group::of(&["teacher", "tutor", "moderator", "dos", "admin"]),

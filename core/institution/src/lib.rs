@@ -8,6 +8,7 @@
 //! * `kinds`, `policies`: kinds of rooms, and the rules over acts, pure.
 //! * `institution`, `change`: the handle, and how the roster changes.
 //! * `partners`: whose word about people of other servers is believed.
+//! * `desk`: the support desk's settings.
 //! * `standing`: what one person may do, for those who serve them.
 //! * `tokens`: programs that may use the HTTP API.
 //! * `views`: the same as people and programs are shown it.
@@ -19,6 +20,7 @@
 pub mod audit;
 
 mod config;
+mod desk;
 mod error;
 mod groups;
 mod hours;
@@ -49,6 +51,7 @@ mod testing;
 
 pub use change::{CHANGES_MAX, Change, HAND, Order};
 pub use config::{InstitutionConfig, RoleConfig};
+pub use desk::{Desk, DeskConfig};
 pub use error::{InstitutionError, Result};
 pub use groups::{Group, Someone};
 pub use institution::{Institution, InstitutionParts};

@@ -18,11 +18,18 @@ impl Exam {
     }
 }
 
-/// A person's right to say something, taken away.
+/// A person's right to say something, taken away, or given back only post by post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Until when; until somebody gives it back, if not said.
     pub until_ms: Option<u64>,
+}
+
+impl Block {
+    /// Whether it holds at a moment.
+    pub fn counts(&self, now_ms: u64) -> bool {
+        self.until_ms.is_none_or(|until| now_ms < until)
+    }
 }
 
 /// How a person is blocked somewhere.

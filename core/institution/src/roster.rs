@@ -47,6 +47,8 @@ pub struct Roster {
     exams: OrdMap<String, Exam>,
     /// By person and room; an empty room means everywhere.
     blocks: OrdMap<OwnedUserId, OrdMap<String, Block>>,
+    /// Whose posts wait, by person and room like `blocks`.
+    holds: OrdMap<OwnedUserId, OrdMap<String, Block>>,
 }
 
 impl Roster {
@@ -202,11 +204,27 @@ impl Roster {
     /// Whether and how a person is blocked in a room, or everywhere.
     pub fn block(&self, user: &UserId, room: Option<&RoomId>, now_ms: u64) -> Option<Blocked> {
         let rooms = self.blocks.get(user)?;
-        let counts = |block: &&Block| block.until_ms.is_none_or(|until| now_ms < until);
-        let everywhere = rooms.get("").filter(counts);
-        let here = || rooms.get(room?.as_str()).filter(counts);
+        let everywhere = rooms.get("").filter(|block| block.counts(now_ms));
+        let here = || rooms.get(room?.as_str()).filter(|block| block.counts(now_ms));
         let until_ms = everywhere.or_else(here)?.until_ms;
         Some(Blocked { everywhere: everywhere.is_some(), until_ms })
+    }
+
+    /// Whether the posts of anybody wait by a measure: mostly those of nobody do.
+    pub fn has_holds(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// Whether a person's posts in a room wait by a measure.
+    pub fn is_held(&self, user: &UserId, room: Option<&RoomId>, now_ms: u64) -> bool {
+        let Some(rooms) = self.holds.get(user) else { return false };
+        let holds = |room: &str| rooms.get(room).is_some_and(|hold| hold.counts(now_ms));
+        holds("") || room.is_some_and(|room| holds(room.as_str()))
+    }
+
+    /// One of those measures.
+    pub fn hold_row(&self, user: &UserId, room: Option<&str>) -> Option<&Block> {
+        self.holds.get(user)?.get(room.unwrap_or_default())
     }
 
     /// Everybody who is blocked somewhere: whom, where (nothing: everywhere), and until when.
@@ -229,14 +247,27 @@ impl Roster {
     }
 
     pub(crate) fn set_block(&mut self, user: &UserId, room: Option<&str>, block: Option<Block>) {
-        let rooms = self.blocks.entry(user.to_owned()).or_default();
-        match block {
-            Some(block) => drop(rooms.insert(room.unwrap_or_default().to_owned(), block)),
-            None => drop(rooms.remove(room.unwrap_or_default())),
-        }
-        if rooms.is_empty() {
-            self.blocks.remove(user);
-        }
+        set(&mut self.blocks, user, room, block);
+    }
+
+    pub(crate) fn set_hold(&mut self, user: &UserId, room: Option<&str>, hold: Option<Block>) {
+        set(&mut self.holds, user, room, hold);
+    }
+}
+
+fn set(
+    restraints: &mut OrdMap<OwnedUserId, OrdMap<String, Block>>,
+    user: &UserId,
+    room: Option<&str>,
+    restraint: Option<Block>,
+) {
+    let rooms = restraints.entry(user.to_owned()).or_default();
+    match restraint {
+        Some(restraint) => drop(rooms.insert(room.unwrap_or_default().to_owned(), restraint)),
+        None => drop(rooms.remove(room.unwrap_or_default())),
+    }
+    if rooms.is_empty() {
+        restraints.remove(user);
     }
 }
 

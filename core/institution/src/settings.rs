@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Calendar, InstitutionConfig, Kind, PartnerConfig,
+    Calendar, Desk, InstitutionConfig, Kind, PartnerConfig,
     config::RoleConfig,
     kinds, partners,
     policies::{Approval, Contact, Quiet},
@@ -62,6 +62,8 @@ pub struct Settings {
     pub quiet: Vec<Quiet>,
     /// What is looked at before others see it.
     pub approval: Vec<Approval>,
+    /// The support desk, if there is one.
+    pub desk: Option<Desk>,
     /// The servers whose word about their people's roles is believed.
     pub partners: Vec<PartnerConfig>,
 }
@@ -81,6 +83,7 @@ impl Default for Settings {
             contacts: Contact::read(&[], &usual_roles(), &mut Vec::new()),
             quiet: Vec::new(),
             approval: Vec::new(),
+            desk: None,
             partners: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl Settings {
         settings.quiet = Quiet::read(&config.quiet_hours, &settings.roles, &mut found);
         let has_kind = |kind: &str| settings.kinds.contains_key(kind);
         settings.approval = Approval::read(&config.approval, &settings.roles, has_kind, &mut found);
+        settings.desk = Desk::read(&config.support_desk, &settings.account, &mut found);
         partners::check(&config.partners, &settings.roles, &mut found);
         settings.partners.clone_from(&config.partners);
         if let Some(kind) = &config.default_kind {
@@ -142,6 +146,11 @@ impl Settings {
     /// The kind of this name. A kind that was taken out of the configuration counts as the default one.
     pub fn kind(&self, name: &str) -> Option<&Kind> {
         self.kinds.get(name).or_else(|| self.kinds.get(&self.default_kind))
+    }
+
+    /// Whether posts in rooms of a kind may have to wait by a rule.
+    pub fn looks_at(&self, kind: &str) -> bool {
+        self.approval.iter().any(|rule| rule.may_concern(kind))
     }
 
     /// The names of the kinds there are, in words.

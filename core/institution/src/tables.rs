@@ -34,6 +34,12 @@ pub(crate) const EXAMS: Table<String, Exam> = Table::new(
 pub(crate) const BLOCKS: Table<(String, String), Block> =
     Table::new("i.block", "who was blocked where; written by change, read into the roster; gone when it is taken back");
 
+/// `(person, room)`; an empty room means everywhere.
+pub(crate) const HOLDS: Table<(String, String), Block> = Table::new(
+    "i.hold",
+    "whose posts wait where, by a measure; written by change, read into the roster; gone when it is taken back",
+);
+
 /// `(person, room)`.
 pub(crate) const APPROVED: Table<(String, String), ()> = Table::new(
     "i.approved",

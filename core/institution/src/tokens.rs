@@ -51,11 +51,20 @@ pub enum Scope {
     /// Reading and verifying the audit chain.
     #[serde(rename = "audit:read")]
     AuditRead,
+    /// Reading exams and blocks.
+    #[serde(rename = "restraints:read")]
+    RestraintsRead,
+    /// Setting and lifting them.
+    #[serde(rename = "restraints:write")]
+    RestraintsWrite,
+    /// Reading and searching rooms, and the sealed archive.
+    #[serde(rename = "oversight:read")]
+    OversightRead,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::PeopleRead,
         Self::PeopleWrite,
         Self::UnitsRead,
@@ -65,6 +74,9 @@ impl Scope {
         Self::CasesRead,
         Self::CasesWrite,
         Self::AuditRead,
+        Self::RestraintsRead,
+        Self::RestraintsWrite,
+        Self::OversightRead,
     ];
 
     /// The spelling in commands and documents.
@@ -79,6 +91,9 @@ impl Scope {
             Self::CasesRead => "cases:read",
             Self::CasesWrite => "cases:write",
             Self::AuditRead => "audit:read",
+            Self::RestraintsRead => "restraints:read",
+            Self::RestraintsWrite => "restraints:write",
+            Self::OversightRead => "oversight:read",
         }
     }
 

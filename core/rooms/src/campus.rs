@@ -2,7 +2,7 @@
 
 use lyceum_institution::{
     Institution, InstitutionError, Kind, Roster,
-    kinds::{DIRECT, ELSEWHERE, Encryption, SPACE},
+    kinds::{DIRECT, ELSEWHERE, Encryption, SPACE, SUPPORT_DESK},
     policies::{self, Place, Post},
 };
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, UserId, events::StateEventType};
@@ -69,6 +69,11 @@ impl CampusRules {
         })
     }
 
+    /// Whether somebody is the account of the support desk.
+    fn is_desk(&self, user: &UserId) -> bool {
+        self.0.desk() == Some(user)
+    }
+
     /// The kind that a new room is to have: the one asked for, or the one that fits how clients make rooms.
     fn wanted_kind(&self, new: &NewRoom) -> Result<&Kind, Verdict> {
         let settings = self.0.settings();
@@ -76,6 +81,7 @@ impl CampusRules {
         let is_space = text(&new.creation_content, "type") == Some("m.space");
         let name = match asked {
             Some(kind) => kind,
+            None if new.invite.iter().any(|user| self.is_desk(user)) => SUPPORT_DESK,
             None if new.is_direct => DIRECT,
             None if is_space => SPACE,
             None => &settings.default_kind,
@@ -87,9 +93,9 @@ impl CampusRules {
     }
 
     /// What rules look at of what somebody is about to say; nothing of it is read where no rule looks at it.
-    async fn post(&self, who: &UserId, act: &Act<'_>) -> Result<Option<Post>, Verdict> {
+    async fn post(&self, who: &UserId, act: &Act<'_>, roster: &Roster) -> Result<Option<Post>, Verdict> {
         let Act::Send { room, kind, state_key: None, content } = act else { return Ok(None) };
-        if self.0.settings().approval.is_empty() {
+        if self.0.settings().approval.is_empty() && !roster.has_holds() {
             return Ok(None);
         }
         let is_known = self.0.was_approved(who, room.room_id()).await.map_err(|error| unreadable(&error))?;
@@ -101,15 +107,20 @@ impl CampusRules {
         let facts = self.0.facts(roster);
         let act = match act {
             Act::Create { new } => {
-                let invitees: Vec<_> = new.invite.iter().map(|user| &**user).collect();
                 let kind = match self.wanted_kind(new) {
                     Ok(kind) => kind,
                     Err(verdict) => return verdict,
                 };
+                // Whoever may make a chat with the support desk may ask it in.
+                let is_its = |user: &UserId| kind.name == SUPPORT_DESK && self.is_desk(user);
+                let invitees: Vec<_> = new.invite.iter().map(|user| &**user).filter(|user| !is_its(user)).collect();
                 let unit = text(&new.creation_content, UNIT_FIELD);
                 let is_encrypted = new.initial_state.iter().any(|state| state.kind == StateEventType::RoomEncryption);
                 let place = Place { room: None, kind, unit, is_ours: true, is_encrypted, others: &[] };
                 return answer(policies::judge(who, &policies::Act::Create { place, invitees: &invitees }, &facts));
+            }
+            Act::Invite { room, invitee } if self.is_desk(invitee) && self.is_desk_room(*room) => {
+                self.place(*room, &[]).map(policies::Act::Join)
             }
             Act::Invite { room, invitee } => {
                 self.place(*room, &[]).map(|place| policies::Act::Invite { place, whom: invitee })
@@ -132,6 +143,10 @@ impl CampusRules {
         act.map_or(Verdict::Allow, |act| answer(policies::judge(who, &act, &facts)))
     }
 
+    fn is_desk_room(&self, room: Option<&Snapshot>) -> bool {
+        self.kind_of(room).is_some_and(|kind| kind.name == SUPPORT_DESK)
+    }
+
     /// Who else is in a direct chat or asked in; nobody in other rooms, where no rule asks.
     fn others<'a>(&self, room: &'a Snapshot, who: &UserId) -> Vec<&'a UserId> {
         if self.kind_of(Some(room)).is_none_or(|kind| kind.name != DIRECT) {
@@ -145,17 +160,21 @@ impl CampusRules {
 #[async_trait::async_trait]
 impl Judge for CampusRules {
     async fn judge(&self, who: &UserId, act: &Act<'_>) -> Verdict {
-        if who == self.0.account() {
+        if self.0.is_own(who) {
             return Verdict::Allow;
         }
-        match (self.roster().await, self.post(who, act).await) {
-            (Ok(roster), Ok(post)) => self.judge_with(who, act, post.as_ref(), &roster),
-            (Err(verdict), _) | (_, Err(verdict)) => verdict,
+        let roster = match self.roster().await {
+            Ok(roster) => roster,
+            Err(verdict) => return verdict,
+        };
+        match self.post(who, act, &roster).await {
+            Ok(post) => self.judge_with(who, act, post.as_ref(), &roster),
+            Err(verdict) => verdict,
         }
     }
 
     async fn shape(&self, creator: &UserId, mut new: NewRoom) -> Result<NewRoom, Verdict> {
-        if creator == self.0.account() {
+        if self.0.is_own(creator) {
             return Ok(new);
         }
         let kind = self.wanted_kind(&new)?;

@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Acceptance, Result, RoomError, Rooms,
     room::TransactionKey,
-    tables::{ARCHIVE, HELD, StoredOriginal},
+    tables::{ARCHIVE, HELD, HELD_BY, HELD_IN, HELD_NEWS, StoredOriginal},
     write::{Sender, Writing, bad},
 };
 
 /// Posts of one person that may wait at once.
 const HELD_BY_ONE_MAX: usize = 50;
-/// Posts that may wait at once.
-const HELD_MAX: usize = 20_000;
 
 /// How a commit says that posts wait or wait no more.
 pub const HELD_SUBJECT: &str = "held";
@@ -78,7 +76,13 @@ impl Writing {
         if let Some(key) = transaction {
             self.remember(key, &id);
         }
-        self.batch().put(&HELD, id.as_str(), &held).touch(Subject::other(HELD_SUBJECT));
+        let unit = self.snapshot().facts().campus.unit.clone();
+        let batch = self.batch();
+        batch.put(&HELD, id.as_str(), &held).put(&HELD_BY, (sender.user.as_str(), id.as_str()), &());
+        if let Some(unit) = unit {
+            batch.put(&HELD_IN, (unit.as_str(), id.as_str()), &());
+        }
+        batch.put(&HELD_NEWS, id.as_str(), &()).touch(Subject::other(HELD_SUBJECT));
         self.queue().durable().await?;
         Ok(id)
     }
@@ -86,9 +90,8 @@ impl Writing {
 
 impl Rooms {
     async fn check_room_to_wait(&self, user: &UserId) -> Result<()> {
-        let waiting = self.store().scan(&HELD, HELD.all().limit(HELD_MAX)).await?;
-        let own = waiting.iter().filter(|(_, held)| held.sender == user.as_str()).count();
-        if own >= HELD_BY_ONE_MAX || waiting.len() >= HELD_MAX {
+        let own = HELD_BY.prefix((user.as_str(),)).limit(HELD_BY_ONE_MAX);
+        if self.store().scan(&HELD_BY, own).await?.len() >= HELD_BY_ONE_MAX {
             return Err(RoomError::Refused {
                 rule: "approval".to_owned(),
                 reason: "Too many of your messages wait to be looked at: please write on when some were".to_owned(),
@@ -106,6 +109,36 @@ impl Rooms {
         };
         let rows = self.store().scan(&HELD, scan).await?;
         rows.into_iter().map(|(id, held)| Ok((crate::groups::parse_event_id(id)?, held))).collect()
+    }
+
+    /// The posts that wait in rooms of a unit, by id.
+    pub async fn held_in(&self, unit: &str, limit: usize) -> Result<Vec<(OwnedEventId, Held)>> {
+        let rows = self.store().scan(&HELD_IN, HELD_IN.prefix((unit,)).limit(limit)).await?;
+        let mut posts = Vec::new();
+        for ((_, id), ()) in rows {
+            let id = crate::groups::parse_event_id(id)?;
+            posts.extend(self.held_post(&id).await?.map(|held| (id, held)));
+        }
+        Ok(posts)
+    }
+
+    /// The posts that wait whose ids begin so.
+    pub async fn held_named(&self, beginning: &str, limit: usize) -> Result<Vec<OwnedEventId>> {
+        let scan = HELD.all().from(&HELD, beginning).limit(limit);
+        let rows = self.store().scan(&HELD, scan).await?;
+        let named = rows.into_iter().map(|(id, _)| id).take_while(|id| id.starts_with(beginning));
+        named.map(|id| Ok(crate::groups::parse_event_id(id)?)).collect()
+    }
+
+    /// Posts of which nobody was told yet that they wait.
+    pub async fn held_news(&self, limit: usize) -> Result<Vec<OwnedEventId>> {
+        let rows = self.store().scan(&HELD_NEWS, HELD_NEWS.all().limit(limit)).await?;
+        rows.into_iter().map(|(id, ())| Ok(crate::groups::parse_event_id(id)?)).collect()
+    }
+
+    /// Remembers that somebody was told of a post that waits.
+    pub fn note_told(&self, batch: &mut Batch, id: &EventId) {
+        batch.delete(&HELD_NEWS, id.as_str());
     }
 
     /// A post that waits.
@@ -130,8 +163,9 @@ impl Rooms {
         if let (Some(transaction), Some(new)) = (&held.transaction, writing.new.last_mut()) {
             new.transaction = Some(transaction.clone());
         }
+        let unit = writing.snapshot().facts().campus.unit.clone();
         let batch = writing.batch();
-        take_away(batch, id, &held);
+        take_away(batch, id, (&held, unit.as_deref()));
         note(batch)?;
         writing.queue().durable().await?;
         Ok(())
@@ -140,8 +174,13 @@ impl Rooms {
     /// Lets nobody see a post that waits; what it said goes into the sealed archive. `Busy`: decide again.
     pub async fn refuse(&self, id: &EventId, note: impl FnOnce(&mut Batch) -> Result<()> + Send) -> Result<()> {
         let held = self.held_or_unknown(id).await?;
+        let unit = match self.snapshot(&parse_room(&held.room_id)?).await {
+            Ok(snapshot) => snapshot.facts().campus.unit.clone(),
+            Err(RoomError::UnknownRoom(_)) => None,
+            Err(error) => return Err(error),
+        };
         let mut batch = Batch::new();
-        take_away(&mut batch, id, &held);
+        take_away(&mut batch, id, (&held, unit.as_deref()));
         let redacted_at_ms = self.0.clock.now().get().into();
         let original = StoredOriginal { room_id: held.room_id.clone(), json: held.json.clone(), redacted_at_ms };
         batch.put(&ARCHIVE, id.as_str(), &original);
@@ -155,8 +194,13 @@ impl Rooms {
     }
 }
 
-fn take_away(batch: &mut Batch, id: &EventId, held: &Held) {
-    batch.expect(&HELD, id.as_str(), Some(held)).delete(&HELD, id.as_str()).touch(Subject::other(HELD_SUBJECT));
+fn take_away(batch: &mut Batch, id: &EventId, (held, unit): (&Held, Option<&str>)) {
+    batch.expect(&HELD, id.as_str(), Some(held)).delete(&HELD, id.as_str());
+    batch.delete(&HELD_BY, (held.sender.as_str(), id.as_str()));
+    if let Some(unit) = unit {
+        batch.delete(&HELD_IN, (unit, id.as_str()));
+    }
+    batch.delete(&HELD_NEWS, id.as_str()).touch(Subject::other(HELD_SUBJECT));
 }
 
 fn parse_room(room: &str) -> Result<ruma::OwnedRoomId> {

@@ -183,6 +183,24 @@ pub(crate) const HELD: Table<String, Held> = Table::new(
      too",
 );
 
+/// `(author, event id)`.
+pub(crate) const HELD_BY: Table<(String, String), ()> = Table::new(
+    "r.heldby",
+    "whose posts wait; written and deleted with r.held, counted before a post is held; a bounded number for each person",
+);
+
+/// `(unit, event id)`.
+pub(crate) const HELD_IN: Table<(String, String), ()> = Table::new(
+    "r.heldin",
+    "in rooms of which unit posts wait; written and deleted with r.held, read by those who look at the posts of a unit",
+);
+
+/// By event id.
+pub(crate) const HELD_NEWS: Table<String, ()> = Table::new(
+    "r.heldnews",
+    "posts of which nobody was told yet that they wait; written with r.held, gone once somebody was told",
+);
+
 /// By room, known here or not.
 pub(crate) const BLOCKED: Table<String, StoredBlock> = Table::new(
     "r.blocked",

@@ -1,7 +1,7 @@
 //! Finding things for somebody: what the index gives is looked at again, as the person may see it.
 
 use lyceum_rooms::{Known, Membership, Visibility};
-use ruma::{OwnedRoomId, UserId, events::room::history_visibility::HistoryVisibility};
+use ruma::{OwnedRoomId, RoomId, UserId, events::room::history_visibility::HistoryVisibility};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -64,6 +64,9 @@ pub struct Query<'a> {
     pub from: Place,
     /// What of it is wanted.
     pub group: Group,
+    /// Rooms that are looked into although the person is not in them, because they answer for what is said there. Who may is
+    /// decided above.
+    pub overseen: &'a [OwnedRoomId],
     /// The page's length.
     pub limit: usize,
 }
@@ -110,7 +113,7 @@ impl Search {
         inner.catch_up().await;
         let term = query.term.to_owned();
         let words = inner.blocking(move |index| index.words(&term)).await?;
-        let open = inner.open_rooms(searcher, &query.group, wanted_room).await?;
+        let open = inner.open_rooms(searcher, query, wanted_room).await?;
         if words.is_empty() || open.is_empty() {
             return Ok(Found::default());
         }
@@ -138,19 +141,34 @@ impl Search {
     }
 }
 
+impl Search {
+    /// The latest events with these words, in one room or in all that are not encrypted, whoever is in them: for those who
+    /// answer for what is said. Who may look is decided above.
+    pub async fn find_anywhere(&self, room: Option<&RoomId>, term: &str, limit: usize) -> Result<Vec<Arc<Known>>> {
+        let inner = self.inner()?;
+        inner.catch_up().await;
+        inner.anywhere(room, term, limit).await
+    }
+}
+
 impl Inner {
     /// The rooms that the person may look into: those they are in, and those they left.
     async fn open_rooms(
         &self,
         searcher: &UserId,
-        group: &Group,
+        query: &Query<'_>,
         wanted: impl Fn(&OwnedRoomId) -> bool,
     ) -> Result<HashMap<OwnedRoomId, Open>> {
+        let in_group = |room: &OwnedRoomId| !matches!(&query.group, Group::Room(only) if *only != room.as_str());
         let mut open = HashMap::new();
+        for room in query.overseen.iter().filter(|room| in_group(room)) {
+            let visibility = self.rooms.oversight(searcher, room).await?;
+            open.insert(room.clone(), Open { visibility, wholly: true });
+        }
         for (room, row) in self.rooms.memberships(searcher).await? {
             let was_in = matches!(row.membership, Membership::Join | Membership::Leave | Membership::Ban);
-            let in_group = !matches!(group, Group::Room(only) if *only != room.as_str());
-            if !was_in || row.forgotten || !in_group || !wanted(&room) {
+            let is_open = open.contains_key(&room);
+            if is_open || !was_in || row.forgotten || !in_group(&room) || !wanted(&room) {
                 continue;
             }
             let visibility = match self.rooms.visibility(searcher, &room).await {
@@ -169,6 +187,24 @@ impl Inner {
         Ok(open)
     }
 
+    /// The latest events of any room with these words, or of one.
+    async fn anywhere(&self, room: Option<&RoomId>, term: &str, limit: usize) -> Result<Vec<Arc<Known>>> {
+        let (term, rooms) = (term.to_owned(), room.map(|room| vec![room.to_string()]));
+        let matched = self
+            .blocking(move |index| {
+                let words = index.words(&term)?;
+                if words.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let rooms = rooms.as_deref();
+                index.latest(&Sought { words: &words, keys: &Key::ALL, rooms, sender: None, before: None }, limit)
+            })
+            .await?;
+        let ids: Vec<_> = matched.iter().filter_map(|one| one.event.as_str().try_into().ok()).collect();
+        let known = self.rooms.known_many(&ids).await?.into_iter().flatten();
+        Ok(known.filter(|known| known.redacted_by().is_none()).collect())
+    }
+
     async fn matches(
         &self,
         query: &Query<'_>,
@@ -181,7 +217,7 @@ impl Inner {
         let sender = sender_of(&query.group);
         self.blocking(move |index| {
             let before = from.before.filter(|_| sorting == Sorting::Recent);
-            let sought = Sought { words: &words, keys: &keys, rooms: &rooms, sender: sender.as_deref(), before };
+            let sought = Sought { words: &words, keys: &keys, rooms: Some(&rooms), sender: sender.as_deref(), before };
             match sorting {
                 Sorting::Rank => index.best(&sought, from.offset, PAGE_ENTRIES),
                 Sorting::Recent => index.latest(&sought, PAGE_ENTRIES),
@@ -228,7 +264,7 @@ impl Inner {
         let (count, highlights) = self
             .blocking(move |index| {
                 let sought =
-                    Sought { words: &words, keys: &keys, rooms: &rooms, sender: sender.as_deref(), before: None };
+                    Sought { words: &words, keys: &keys, rooms: Some(&rooms), sender: sender.as_deref(), before: None };
                 let mut highlights = BTreeSet::new();
                 for (_, text) in &texts {
                     index.highlights(text, &words, &mut highlights)?;

@@ -55,7 +55,8 @@ pub(crate) enum Change {
 pub(crate) struct Sought<'a> {
     pub(crate) words: &'a [String],
     pub(crate) keys: &'a [Key],
-    pub(crate) rooms: &'a [String],
+    /// In one of these; nothing: in any.
+    pub(crate) rooms: Option<&'a [String]>,
     pub(crate) sender: Option<&'a str>,
     /// Only events before this order.
     pub(crate) before: Option<i64>,
@@ -224,8 +225,10 @@ impl Index {
             });
             all.push((Occur::Must, Box::new(BooleanQuery::new(places.collect()))));
         }
-        let rooms = sought.rooms.iter().map(|room| Term::from_field_text(self.fields.room, room));
-        all.push((Occur::Must, unranked(TermSetQuery::new(rooms))));
+        if let Some(rooms) = sought.rooms {
+            let rooms = rooms.iter().map(|room| Term::from_field_text(self.fields.room, room));
+            all.push((Occur::Must, unranked(TermSetQuery::new(rooms))));
+        }
         if let Some(sender) = sought.sender {
             let term = Term::from_field_text(self.fields.sender, sender);
             all.push((Occur::Must, unranked(TermQuery::new(term, IndexRecordOption::Basic))));

@@ -5,6 +5,6 @@ mod keep;
 mod plan;
 mod wake;
 
-pub(crate) use plan::MODERATION_ROOM;
+pub(crate) use plan::{MODERATION_ROOM, SUPPORT_ROOM, approvals_key};
 
 pub use keep::{CampusRooms, CampusRoomsParts, KeepError, Settled};

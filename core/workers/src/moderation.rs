@@ -3,7 +3,7 @@
 //!
 //! * `case`: a case, and how it changes; pure.
 //! * `desk`: the handle: who may, reading cases, changing them.
-//! * `measures`: what is done about what was reported.
+//! * `measures`, `restraining`: what is done about what was reported.
 //! * `reading`: looking at what was reported, unseen by those in the room.
 //! * `waiting`: posts that wait for somebody to look at them.
 //! * `notices`: telling people things, once, over restarts.
@@ -19,13 +19,15 @@ mod follow;
 mod measures;
 mod notices;
 mod reading;
+mod restraining;
 mod waiting;
 mod words;
 
 pub use case::{Case, Note, Outcome, Reported, Taken};
 pub use desk::{Moderation, ModerationParts};
 pub use error::ModerationError;
+pub(crate) use error::Result;
 pub use measures::Measure;
 pub(crate) use notices::Notice;
-pub use reading::{Context, Said};
+pub use reading::{Context, Finds, Said};
 pub use waiting::Waiting;

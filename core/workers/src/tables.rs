@@ -4,7 +4,10 @@ use lyceum_storage::Table;
 
 use crate::{deletions::Deletion, redactions::JobRow};
 
-use crate::moderation::{Case, Notice};
+use crate::{
+    moderation::{Case, Notice},
+    support::{Passed, Request},
+};
 
 /// By what a room is for, such as `unit/MATH-1/room`.
 pub(crate) const CAMPUS_ROOMS: Table<String, String> = Table::new(
@@ -41,6 +44,24 @@ pub(crate) const REPORTS_TAKEN: Table<(), u64> = Table::new(
 pub(crate) const UNTOLD: Table<(u64, u64), Notice> = Table::new(
     "w.untold",
     "what the server's own account is still to tell people; written with the act that it tells of, gone once it is told",
+);
+
+/// By number, from 1: what people asked the support desk.
+pub(crate) const REQUESTS: Table<u64, Request> = Table::new(
+    "w.request",
+    "what people asked the support desk; opened by the first message of a chat, closed by those who support; one row for \
+     each time somebody asked",
+);
+
+/// By chat: the open request.
+pub(crate) const OPEN_REQUESTS: Table<String, u64> =
+    Table::new("w.requestopen", "the open request of a chat with the support desk; gone when that is closed");
+
+/// By event, in either room.
+pub(crate) const PASSED: Table<String, Passed> = Table::new(
+    "w.passed",
+    "what was passed on between those who ask and those who support, each as what; written once it was, read when it is \
+     answered, rewritten, taken back or reported; two rows for each message",
 );
 
 /// By id, which is the position it was taken on at.

@@ -70,6 +70,7 @@ fn filled(path: &str) -> String {
     let example = |segment: &'_ str| match segment {
         "{userId}" => "@ann:alpha.example".to_owned(),
         "{code}" | "{unit}" => "alg".to_owned(),
+        "{roomId}" => "!room:alpha.example".to_owned(),
         "{number}" => "1".to_owned(),
         "{eventId}" => "$event:alpha.example".to_owned(),
         fixed => fixed.to_owned(),
@@ -255,4 +256,99 @@ async fn posts_that_wait_are_let_go_and_refused_by_programs() {
     decide(&bad, "approve").await.refused(404, "M_NOT_FOUND");
     assert_eq!(tess.sees(&room, "a good word").await["event_id"], good.as_str(), "it keeps its id");
     tess.does_not_see(&room, "a bad word").await;
+}
+
+#[tokio::test]
+async fn exams_and_blocks_are_set_listed_and_lifted_by_programs() {
+    let campus = school().await;
+    let host = campus.host("alpha.example");
+    let portal = host.program("portal", HAND, &[Scope::RestraintsRead, Scope::RestraintsWrite]).await;
+    let reader = host.program("reader", HAND, &[Scope::RestraintsRead]).await;
+    let ann = host.member("ann", "student", &["alg"]).await;
+    let group = ann.creates_room_with(json!({ "creation_content": { "org.lyceum.unit": "alg" } })).await;
+    let now = host.server.institution().now_ms();
+    let exam = json!({ "from_ms": now, "until_ms": now + 3_600_000, "why": "timetable" });
+    portal.put("/_lyceum/v1/exams/alg", exam.clone()).await.ok();
+    reader.put("/_lyceum/v1/exams/alg", exam.clone()).await.refused(403, "M_FORBIDDEN");
+    portal.put("/_lyceum/v1/exams/nowhere", exam).await.refused(404, "M_NOT_FOUND");
+    portal.put("/_lyceum/v1/exams/geo", json!({ "from_ms": 2, "until_ms": 1 })).await.refused(400, "M_INVALID_PARAM");
+    let listed = reader.get("/_lyceum/v1/exams").await.ok();
+    assert_eq!(listed["exams"], json!([{ "unit": "alg", "from_ms": now, "until_ms": now + 3_600_000 }]));
+    let says = |id: &str| format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{id}", encoded(&group));
+    let message = json!({ "msgtype": "m.text", "body": "hello" });
+    assert_eq!(ann.put(&says("1"), message.clone()).await.refused(403, "M_FORBIDDEN")["rule"], "exam");
+    portal.delete("/_lyceum/v1/exams/alg?why=over").await.ok();
+    portal.delete("/_lyceum/v1/exams/alg").await.refused(404, "M_NOT_FOUND");
+    ann.put(&says("2"), message.clone()).await.ok();
+
+    let at = format!("/_lyceum/v1/blocks/{}", encoded(&ann.id));
+    portal.put(&at, json!({ "room_id": group, "why": "shouting" })).await.ok();
+    portal.put(&at, json!({ "until_ms": now + 1_000 })).await.ok();
+    let first = reader.get("/_lyceum/v1/blocks?limit=1").await.ok();
+    let next = first["next"].as_str().expect("there is a second page");
+    let second = reader.get(&format!("/_lyceum/v1/blocks?limit=1&from={}", encoded(next))).await.ok();
+    let (everywhere, here) = (&first["blocks"][0], &second["blocks"][0]);
+    assert_eq!(
+        (&everywhere["room_id"], &here["room_id"], &second["next"]),
+        (&Value::Null, &json!(group), &Value::Null)
+    );
+    assert_eq!(ann.put(&says("3"), message.clone()).await.refused(403, "M_FORBIDDEN")["rule"], "blocked");
+    portal.delete(&at).await.ok();
+    portal.delete(&format!("{at}?room_id={}", encoded(&group))).await.ok();
+    portal.delete(&at).await.refused(404, "M_NOT_FOUND");
+    ann.put(&says("4"), message).await.ok();
+    let changes = host.rows().await.iter().filter(|row| row["who"] == "program portal").count();
+    assert_eq!(changes, 6, "each change has its row, what was refused has none");
+}
+
+#[tokio::test]
+async fn rooms_are_read_and_searched_and_the_archive_opened_by_programs_that_oversee() {
+    let campus = super::school_with("search.enabled = true\n").await;
+    let host = campus.host("alpha.example");
+    let (eye, desk) = (
+        host.program("eye", HAND, &[Scope::OversightRead]).await,
+        host.program("desk", HAND, &[Scope::CasesRead, Scope::CasesWrite]).await,
+    );
+    let (ann, ben) = (host.member("ann", "student", &["alg"]).await, host.member("ben", "student", &["alg"]).await);
+    let mia = host.member("mia", "moderator", &[]).await;
+    host.in_step().await;
+    let room = ben.creates_room_with(json!({ "invite": [ann.id] })).await;
+    ann.joins(&room).await;
+    let insult = ben.says(&room, "you fool").await;
+    ann.says(&room, "you are rude").await;
+    let at = format!("/_lyceum/v1/rooms/{}/messages", encoded(&room));
+    desk.get(&at).await.refused(403, "M_FORBIDDEN");
+    let last = eye.get(&format!("{at}?limit=1&why=complaint")).await.ok();
+    assert_eq!(last["messages"][0]["content"]["body"], "you are rude");
+    let next = last["next"].as_str().expect("there is more");
+    let before = eye.get(&format!("{at}?limit=1&from={next}")).await.ok();
+    assert_eq!(before["messages"][0]["content"]["body"], "you fool");
+    let found = eye.get("/_lyceum/v1/search?term=fool").await.ok();
+    assert_eq!(
+        (&found["found"][0]["room_id"], &found["found"][0]["event"]["event_id"]),
+        (&json!(room), &json!(insult))
+    );
+    desk.get("/_lyceum/v1/search?term=fool").await.refused(403, "M_FORBIDDEN");
+    eye.get("/_lyceum/v1/rooms/!nowhere:alpha.example/messages").await.refused(404, "M_NOT_FOUND");
+
+    let report = format!("/_matrix/client/v3/rooms/{}/report/{}", encoded(&room), encoded(&insult));
+    ann.post(&report, json!({ "reason": "an insult" })).await.ok();
+    let moderation = super::rooms::room(&mia, "moderation").await.expect("there is a room for cases");
+    let opened = |event: &Value| event["content"]["body"].as_str().is_some_and(|body| body.contains("Case 1 is new"));
+    mia.waits_for(&moderation, opened).await.expect("the report becomes a case");
+    let measure = "/_lyceum/v1/cases/1/measure";
+    desk.post(measure, json!({ "measure": "delete" })).await.ok();
+    desk.post(measure, json!({ "measure": "suspend", "why": "again" })).await.ok();
+    let message = json!({ "msgtype": "m.text", "body": "so what" });
+    let path = format!("/_matrix/client/v3/rooms/{}/send/m.room.message/1", encoded(&room));
+    ben.put(&path, message).await.refused(403, "M_USER_SUSPENDED");
+    for taken in ["unsuspend", "hold", "unhold", "lock", "unlock", "block", "unblock"] {
+        desk.post(measure, json!({ "measure": taken })).await.ok();
+    }
+    let original = eye.get("/_lyceum/v1/cases/1/original?why=parents").await.ok();
+    assert_eq!(original["event"]["content"]["body"], "you fool");
+    desk.get("/_lyceum/v1/cases/1/original").await.refused(403, "M_FORBIDDEN");
+    let acts: Vec<_> =
+        host.rows().await.iter().filter(|row| row["who"] == "program eye").map(|row| row["act"].clone()).collect();
+    assert_eq!(acts, ["room.read", "room.read", "room.search", "case.original"]);
 }

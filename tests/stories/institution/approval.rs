@@ -138,3 +138,42 @@ async fn first_posts_wait_until_one_was_approved_and_only_so_many_wait() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn who_teaches_a_course_looks_at_the_posts_of_its_room_and_of_no_other() {
+    let rule = "institution.approval = [{ roles = [\"student\"], kinds = [\"course\"], posts = \"all\" }]\n";
+    let campus = school_with(rule).await;
+    let host = campus.host("alpha.example");
+    let (ann, ben) = (host.member("ann", "student", &["alg"]).await, host.member("ben", "student", &["geo"]).await);
+    let (tess, theo) = (host.member("tess", "teacher", &["alg"]).await, host.member("theo", "teacher", &["geo"]).await);
+    host.in_step().await;
+    let (alg, geo) = (rooms::room(&ann, "alg").await.expect("a room"), rooms::room(&ben, "geo").await.expect("a room"));
+    let desk = rooms::room(&tess, "alg-approvals").await.expect("who teaches has a room for posts that wait");
+    let (good, other) = (ann.says(&alg, "is this right?").await, ben.says(&geo, "what about this?").await);
+    let bad = ann.says(&alg, "this is boring").await;
+
+    let news = told(&tess, &desk, "is this right?").await;
+    assert!(news.contains(&format!("!approve {}", &good[..9])), "{news}");
+    told(&tess, &desk, "this is boring").await;
+    tess.says(&desk, "!held").await;
+    let listed = told(&tess, &desk, "waits in").await;
+    assert!(!listed.contains("what about this?"), "{listed}");
+    tess.says(&desk, &format!("!approve {} yes", &good[..9])).await;
+    assert_eq!(ann.sees(&alg, "is this right?").await["event_id"], good.as_str(), "it keeps its id");
+    tess.says(&desk, &format!("!refuse {} be kind", &bad[..9])).await;
+    let notices = super::cases::notices_of(&ann).await;
+    told(&ann, &notices, "waits until somebody has looked at it").await;
+    let why = told(&ann, &notices, "is not shown to others").await;
+    assert!(why.contains("be kind"), "{why}");
+    tess.says(&desk, &format!("!approve {}", &other[..9])).await;
+    told(&tess, &desk, "those who teach the course, decide").await;
+    tess.says(&desk, "!cases").await;
+    told(&tess, &desk, "the posts of your course that wait").await;
+    ben.does_not_see(&geo, "what about this?").await;
+    let desk = rooms::room(&theo, "geo-approvals").await.expect("a room");
+    theo.says(&desk, &format!("!approve {}", &other[..9])).await;
+    ben.sees(&geo, "what about this?").await;
+    let path = format!("/_matrix/client/v3/join/{}", encoded(&desk));
+    rules::refused_by("entry", ann.post(&path, json!({})).await);
+    assert!(host.server.institution().audit().verify().await.expect("readable").findings.is_empty());
+}

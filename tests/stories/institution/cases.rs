@@ -3,7 +3,7 @@
 use lyceum_institution::audit::Actor;
 use serde_json::{Value, json};
 
-use super::{id, school};
+use super::{id, school, school_with};
 use crate::support::{Campus, Person, campus::Host, encoded};
 
 /// Ann, whom ben offends in a room that ben made; mia moderates, dora is the Director of Studies.
@@ -221,4 +221,109 @@ async fn cases_are_there_after_a_restart_and_nothing_is_told_twice() {
         .flatten()
         .filter(|event| event["content"]["body"].as_str().is_some_and(|body| body.contains("Case 1 is new")));
     assert_eq!(news.count(), 1, "{messages}");
+}
+
+#[tokio::test]
+async fn the_author_is_restrained_from_the_case_and_let_go_again() {
+    let trouble = Trouble::begin().await;
+    let Trouble { ann, ben, mia, dora, room, desk, .. } = &trouble;
+    trouble.report(ann).await;
+    trouble.told(mia, desk, "Case 1 is new").await;
+    let say = |id: &str| format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{id}", encoded(room));
+    let message = json!({ "msgtype": "m.text", "body": "so what" });
+
+    trouble.asks(mia, "!block 1 everywhere", "blocked everywhere").await;
+    ben.put(&say("1"), message.clone()).await.refused(403, "M_FORBIDDEN");
+    trouble.asks(mia, "!unblock 1", "is not blocked there").await;
+    trouble.asks(mia, "!unblock 1 everywhere", "not blocked everywhere any more").await;
+
+    trouble.asks(mia, "!hold 1 7d", "posts wait in that room until").await;
+    let held = ben.put(&say("2"), message.clone()).await.ok()["event_id"].clone();
+    let waits = trouble.told(mia, desk, "so what").await;
+    assert!(waits.contains("!approve"), "{waits}");
+    ann.does_not_see(room, "so what").await;
+    let short: String = held.as_str().unwrap_or_default().chars().take(9).collect();
+    trouble.asks(mia, &format!("!approve {short}"), "is let go").await;
+    assert_eq!(ann.sees(room, "so what").await["event_id"], held);
+    trouble.asks(mia, "!unhold 1", "do not wait in that room any more").await;
+    ben.says(room, "at once").await;
+    ann.sees(room, "at once").await;
+
+    trouble.asks(mia, "!suspend 1 calm down", "account is suspended").await;
+    ben.put(&say("3"), message.clone()).await.refused(403, "M_USER_SUSPENDED");
+    trouble.asks(mia, "!unsuspend 1", "not suspended any more").await;
+    ben.says(room, "thank you").await;
+    trouble.asks(mia, "!lock 1", "account is locked").await;
+    ben.get("/_matrix/client/v3/joined_rooms").await.refused(401, "M_USER_LOCKED");
+    trouble.asks(mia, "!unlock 1", "not locked any more").await;
+    ben.get("/_matrix/client/v3/joined_rooms").await.ok();
+    trouble.asks(mia, "!done 1", "Case 1: closed").await;
+    let notices = notices_of(ann).await;
+    let told = trouble.told(ann, &notices, "Your report of a message").await;
+    assert!(told.contains("account was suspended") && told.contains("was taken back"), "{told}");
+    for act in ["block.change", "hold.change", "case.suspend", "case.unsuspend", "case.lock", "case.unlock"] {
+        assert!(trouble.has_row(mia, act).await, "{act} has its row");
+    }
+    assert!(trouble.host().server.institution().audit().verify().await.expect("readable").findings.is_empty());
+
+    // Those who handle cases are restrained by the Director of Studies alone.
+    mia.sends(desk, "m.room.message", json!({ "msgtype": "m.text", "body": "that was me" })).await;
+    let path = format!("/_matrix/client/v3/users/{}/report", encoded(&mia.id));
+    ann.post(&path, json!({ "reason": "unfair" })).await.ok();
+    trouble.told(dora, desk, "Case 2 is new").await;
+    trouble.asks(mia, "!suspend 2", "only the Director of Studies may do that").await;
+    trouble.asks(dora, "!suspend 2", "account is suspended").await;
+}
+
+#[tokio::test]
+async fn the_director_searches_rooms_without_being_in_them_and_each_look_is_written_down() {
+    let campus = school_with("search.enabled = true\n").await;
+    let host = campus.host("alpha.example");
+    let (ann, ben) = (host.member("ann", "student", &["alg"]).await, host.member("ben", "student", &["alg"]).await);
+    let (mia, dora) = (host.member("mia", "moderator", &[]).await, host.member("dora", "dos", &[]).await);
+    host.in_step().await;
+    let desk = super::rooms::room(&dora, "moderation").await.expect("there is a room for cases");
+    let room = ben.creates_room_with(json!({ "invite": [ann.id] })).await;
+    ann.joins(&room).await;
+    ben.says(&room, "meet me behind the gymnasium").await;
+    let other = ann.creates_room().await;
+    ann.says(&other, "the gymnasium is closed").await;
+
+    dora.says(&desk, &format!("!search {room} gymnasium")).await;
+    let notices = notices_of(&dora).await;
+    let found = told_in(&dora, &notices, "«gymnasium» was found here").await;
+    assert!(found.contains("behind the gymnasium") && !found.contains("is closed"), "{found}");
+    dora.says(&desk, "!search all gymnasium closed").await;
+    let found = told_in(&dora, &notices, "«gymnasium closed» was found").await;
+    assert!(found.contains(&other) && found.contains("is closed") && !found.contains("behind"), "{found}");
+    mia.says(&desk, "!search all gymnasium").await;
+    told_in(&mia, &desk, "Only the Director of Studies").await;
+
+    let search = json!({ "search_categories": { "room_events": {
+        "search_term": "gymnasium", "filter": { "rooms": [room] }, "event_context": { "before_limit": 1 },
+    } } });
+    let answer = dora.post("/_matrix/client/v3/search", search.clone()).await.ok();
+    let results = &answer["search_categories"]["room_events"]["results"];
+    assert_eq!(results[0]["result"]["content"]["body"], "meet me behind the gymnasium", "{answer}");
+    let answer = mia.post("/_matrix/client/v3/search", search.clone()).await.ok();
+    assert_eq!(answer["search_categories"]["room_events"]["results"], json!([]), "{answer}");
+    let everywhere = json!({ "search_categories": { "room_events": { "search_term": "gymnasium" } } });
+    let answer = dora.post("/_matrix/client/v3/search", everywhere).await.ok();
+    let found = answer["search_categories"]["room_events"]["results"].as_array().expect("results");
+    assert!(found.iter().all(|hit| hit["result"]["room_id"] != room), "only rooms that are named: {answer}");
+
+    let members = ann.get(&format!("/_matrix/client/v3/rooms/{}/joined_members", encoded(&room))).await.ok();
+    assert_eq!(members["joined"].as_object().map(serde_json::Map::len), Some(2), "nobody sees that somebody looks");
+    let rows = host.server.institution().audit().rows(0, 1_000).await.expect("the chain can be read");
+    let rows: Vec<Value> = rows.iter().map(|(_, line)| serde_json::from_str(line).expect("JSON")).collect();
+    let looks: Vec<_> = rows.iter().filter(|row| row["act"] == "room.search").collect();
+    assert_eq!(looks.len(), 3, "{looks:?}");
+    assert!(looks.iter().all(|row| row["who"] == dora.id.as_str()), "{looks:?}");
+    assert_eq!((&looks[2]["over"], &looks[2]["what"]["term"]), (&json!(room), &json!("gymnasium")));
+}
+
+async fn told_in(who: &Person, room: &str, words: &str) -> String {
+    let fits = |event: &Value| event["content"]["body"].as_str().is_some_and(|body| body.contains(words));
+    let event = who.waits_for(room, fits).await.unwrap_or_else(|| panic!("{} should be told {words:?}", who.id));
+    event["content"]["body"].as_str().unwrap_or_default().to_owned()
 }

@@ -1,8 +1,13 @@
 //! The institution from the server's own machine: tables, JSON, the audit chain.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
+
+use crate::{process::Program, support::encoded};
+
+/// How often it is looked whether the server has taken something up.
+const LOOKS_MAX: usize = 100;
 
 /// Runs the program; what it printed.
 #[track_caller]
@@ -85,4 +90,131 @@ fn people_units_and_enrolments_are_entered_and_listed() {
         (&"unit.change".into(), &"timetable".into(), &"operator".into())
     );
     assert_eq!(rows[6]["over"], "@ada:campus.example");
+}
+
+/// A server with campus rules, ann and ben in a room that ben made, in which links wait.
+struct Running {
+    program: Program,
+    ann: String,
+    ben: String,
+    room: String,
+}
+
+impl Running {
+    fn begin() -> Self {
+        let settings = "[registration]\nmode = \"open\"\n[institution]\nenabled = true\ntime_zone = \"Europe/Paris\"\n\
+                        approval = [{ roles = [\"student\"], posts = \"links\" }]\n";
+        let program = Program::start_with(settings);
+        let at = program.directory.path();
+        lyceum(at, "unit set ALG --kind course");
+        let register = |name: &str| {
+            let body = json!({ "auth": { "type": "m.login.dummy" }, "username": name, "password": "correct horse 7" });
+            let answer = program.ask("POST /_matrix/client/v3/register", "", &body);
+            lyceum(at, &format!("person set {name} --role student"));
+            lyceum(at, &format!("enrol add {name} ALG"));
+            answer["access_token"].as_str().expect("a token").to_owned()
+        };
+        let (ann, ben) = (register("ann"), register("ben"));
+        let made = json!({ "invite": ["@ann:campus.example"] });
+        let made = program.ask("POST /_matrix/client/v3/createRoom", &ben, &made);
+        let room = made["room_id"].as_str().expect("a room").to_owned();
+        program.ask(&format!("POST /_matrix/client/v3/join/{}", encoded(&room)), &ann, &json!({}));
+        Self { program, ann, ben, room }
+    }
+
+    fn at(&self) -> &Path {
+        self.program.directory.path()
+    }
+
+    /// Ben says something; the event's id.
+    fn says(&self, text: &str) -> String {
+        let id = text.len();
+        let what = format!("PUT /_matrix/client/v3/rooms/{}/send/m.room.message/{id}", encoded(&self.room));
+        let sent = self.program.ask(&what, &self.ben, &json!({ "msgtype": "m.text", "body": text }));
+        sent["event_id"].as_str().expect("an event").to_owned()
+    }
+
+    fn reports(&self, event: &str) {
+        let what = format!("POST /_matrix/client/v3/rooms/{}/report/{}", encoded(&self.room), encoded(event));
+        self.program.ask(&what, &self.ann, &json!({ "reason": "an insult" }));
+    }
+
+    /// Runs a command until it tells these words.
+    fn tells(&self, line: &str, words: &str) -> String {
+        let said = (0..LOOKS_MAX).map(|_| lyceum(self.at(), line)).find(|said| said.contains(words));
+        said.unwrap_or_else(|| panic!("`lyceum {line}` should tell {words:?}"))
+    }
+}
+
+#[test]
+fn cases_are_handled_from_the_machine() {
+    let running = Running::begin();
+    let (at, insult) = (running.at(), running.says("you fool"));
+    running.reports(&insult);
+    let table = running.tells("case list", &insult);
+    assert!(
+        table.starts_with("CASE  ABOUT") && table.contains("@ben:campus.example") && table.contains("open"),
+        "{table}"
+    );
+    let json: Value = serde_json::from_str(lyceum(at, "case list --json").trim()).expect("a JSON line");
+    assert_eq!((&json["number"], &json["event_id"]), (&json!(1), &json!(insult)));
+    assert!(lyceum(at, "case show 1").contains("reported by @ann:campus.example: an insult"));
+    let shown: Value = serde_json::from_str(lyceum(at, "case show 1 --json").trim()).expect("JSON");
+    assert_eq!(shown["reports"][0]["reason"], "an insult");
+    let context = lyceum(at, "case context 1");
+    assert!(context.starts_with("WHEN") && context.contains("you fool"), "{context}");
+    assert!(lyceum(at, "case context 1 --json").lines().any(|line| line.contains("you fool")));
+    assert!(lyceum(at, "case note 1 seen").contains("Case 1: noted."));
+    assert!(fails(at, "case assign 1 ann").contains("rule: moderation"));
+    assert!(fails(at, "case show 9").contains("there is no case 9"));
+    assert!(lyceum(at, "case delete 1 --why insult").contains("the message is deleted"));
+    assert!(lyceum(at, "case original 1 --why parents").contains("you fool"));
+    assert!(lyceum(at, "case warn 1 stop").contains("its author is warned"));
+    assert!(lyceum(at, "case block 1 --until 2099-01-01").contains("blocked in that room"));
+    assert!(fails(at, "case block 1 --until soon").contains("\"soon\" is no date"));
+    assert!(lyceum(at, "block list").contains("2099-01-02"));
+    for (line, told) in [
+        ("unblock 1", "blocked no longer"),
+        ("hold 1 --everywhere", "posts wait everywhere"),
+        ("unhold 1 --everywhere", "posts wait no longer"),
+        ("suspend 1", "account is suspended"),
+        ("unsuspend 1", "suspended no longer"),
+        ("lock 1", "account is locked"),
+        ("unlock 1", "locked no longer"),
+        ("remove 1", "out of the room"),
+    ] {
+        assert!(lyceum(at, &format!("case {line}")).contains(told), "{line}");
+    }
+    assert!(lyceum(at, "case close 1 --why talked").contains("closed; those who reported it are told"));
+    assert!(fails(at, "case delete 1").contains("case 1 is closed"));
+    assert!(!lyceum(at, "case list").contains(&insult) && lyceum(at, "case list --all").contains("closed"));
+    let read = lyceum(at, &format!("case read {} --why complaint", running.room));
+    assert!(read.contains("@ben:campus.example") && !read.contains("you fool"), "{read}");
+    assert!(lyceum(at, "audit verify").contains("all as they were written"));
+}
+
+#[test]
+fn rooms_are_searched_and_posts_decided_from_the_machine() {
+    let running = Running::begin();
+    let at = running.at();
+    running.says("the gymnasium is closed");
+    let found = running.tells("case search gymnasium", "the gymnasium is closed");
+    assert!(found.starts_with("WHEN") && found.contains(&running.room), "{found}");
+    let found: Value = serde_json::from_str(lyceum(at, "case search gymnasium --json").trim()).expect("a JSON line");
+    assert_eq!((&found["room_id"], &found["event"]["sender"]), (&json!(running.room), &json!("@ben:campus.example")));
+    assert!(lyceum(at, &format!("case search gymnasium --room {}", running.room)).contains("is closed"));
+    assert!(fails(at, "case search gymnasium --room #nowhere:campus.example").contains("there is no room"));
+
+    let (good, bad) = (running.says("see http://a.example"), running.says("or see http://bb.example"));
+    let table = running.tells("post list", &good);
+    assert!(table.starts_with("POST") && table.contains("http://a.example") && table.contains(&bad), "{table}");
+    let waiting = lyceum(at, "post list --json");
+    let waiting: Vec<Value> = waiting.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    assert_eq!((waiting.len(), &waiting[0]["sender"]), (2, &json!("@ben:campus.example")));
+    assert!(lyceum(at, &format!("post approve {}", &good[..12])).contains("is let go"));
+    assert!(lyceum(at, &format!("post refuse {bad} --why advertising")).contains("its author is told"));
+    assert!(fails(at, &format!("post approve {bad}")).contains("no post that begins with"));
+    let event = format!("GET /_matrix/client/v3/rooms/{}/event/{}", encoded(&running.room), encoded(&good));
+    assert_eq!(running.program.ask(&event, &running.ann, &json!({}))["content"]["body"], "see http://a.example");
+    assert_eq!(lyceum(at, "post list").lines().count(), 1, "nothing waits any more");
 }

@@ -204,6 +204,7 @@ impl From<ModerationError> for ApiError {
             ModerationError::Storage(error) => error.into(),
             ModerationError::Busy => Self::unavailable(message),
             ModerationError::Keep(error) => Self::internal(&error),
+            ModerationError::Search(_) => Self::unavailable(message),
         }
     }
 }

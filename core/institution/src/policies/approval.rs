@@ -1,6 +1,7 @@
 //! What is looked at before others see it: all posts of some people in some rooms, or those with links, files, certain words,
 //! or the first ones.
 
+use ruma::UserId;
 use serde::Deserialize;
 
 use super::{Facts, Place};
@@ -108,6 +109,11 @@ impl Approval {
         self.roles.has(who) && (anywhere || here())
     }
 
+    /// Whether posts in rooms of a kind may be its matter.
+    pub(crate) fn may_concern(&self, kind: &str) -> bool {
+        self.kinds.is_empty() || !self.rooms.is_empty() || self.kinds.iter().any(|one| one == kind)
+    }
+
     fn holds(&self, kind: &str, post: &Post) -> bool {
         match self.posts {
             Which::All | Which::Files | Which::First if kind == REACTION => false,
@@ -125,7 +131,23 @@ pub(super) fn holds(who: &Someone<'_>, (place, kind): (&Place<'_>, &str), post: 
     if !place.is_ours || kind == REDACTION || who.watches() {
         return false;
     }
-    facts.settings.approval.iter().any(|rule| rule.concerns(who, place) && rule.holds(kind, post))
+    let by_measure = kind != REACTION && facts.roster.is_held(who.user, place.room, facts.now_ms);
+    by_measure || facts.settings.approval.iter().any(|rule| rule.concerns(who, place) && rule.holds(kind, post))
+}
+
+impl Facts<'_> {
+    /// Whether somebody may let posts go, or refuse them, that wait in a room of a unit: whoever handles cases, and who teaches
+    /// the unit itself.
+    pub fn may_decide(&self, user: &UserId, unit: Option<&str>) -> bool {
+        let is_local = user.server_name() == self.server;
+        is_local && (self.someone(user).watches() || unit.is_some_and(|unit| self.teaches(user, unit)))
+    }
+
+    /// Whether somebody's enrolment in a unit itself gives power in it.
+    pub fn teaches(&self, user: &UserId, unit: &str) -> bool {
+        let has_power = |role: &str| self.settings.role(role).is_some_and(|role| role.power > 0);
+        self.roster.units_of(user, self.now_ms).any(|(code, one)| code == unit && has_power(&one.role))
+    }
 }
 
 /// An address of a page, with or without what it is fetched by. Files of this kind of server and mentions are none.
@@ -205,6 +227,40 @@ mod tests {
                 assert_eq!(reacts, held && by_text, "a reaction, {which:?} and {post:?}");
                 assert!(!holds("student", "course", post) && !holds("teacher", "study_group", post));
             }
+        }
+    }
+
+    #[test]
+    fn what_somebody_says_waits_by_a_measure_where_and_as_long_as_it_holds() {
+        use crate::policies::testing::{College, NOW, person};
+        let (mut college, student) = (College::new(), person("student"));
+        let room = ruma::room_id!("!group:alpha.test");
+        college.roster.set_hold(&student, Some(room.as_str()), Some(crate::Block { until_ms: Some(NOW + 1) }));
+        let holds = |room, kind: &str, now| {
+            let (facts, place) = (college.facts(now), Place { room, ..college.place("study_group", None) });
+            super::holds(&facts.someone(&student), (&place, kind), &Post::default(), &facts)
+        };
+        assert!(holds(Some(room), "m.room.message", NOW));
+        assert!(!holds(Some(room), "m.room.message", NOW + 1), "it has ended");
+        assert!(!holds(Some(ruma::room_id!("!other:alpha.test")), "m.room.message", NOW));
+        assert!(!holds(Some(room), "m.reaction", NOW) && !holds(Some(room), "m.room.redaction", NOW));
+    }
+
+    #[test]
+    fn those_decide_who_handle_cases_or_teach_the_unit_itself() {
+        use crate::policies::testing::{College, NOW, person};
+        let college = College::new();
+        let facts = college.facts(NOW);
+        for (who, unit, may) in [
+            ("teacher", Some("alg"), true),
+            ("teacher", Some("geo"), false),
+            ("teacher", Some("alg-1"), false),
+            ("teacher", None, false),
+            ("student", Some("alg"), false),
+            ("moderator", None, true),
+            ("visitor", Some("alg"), false),
+        ] {
+            assert_eq!(facts.may_decide(&person(who), unit), may, "{who} in {unit:?}");
         }
     }
 

@@ -10,12 +10,14 @@ const ROLES: [&str; 9] =
     ["student", "teacher", "tutor", "support_agent", "staff", "moderator", "dos", "admin", "visitor"];
 
 /// For each kind: who may be in it (in the order of `ROLES`).
-const ENTERS: [(&str, [u8; 9]); 16] = [
+const ENTERS: [(&str, [u8; 9]); 18] = [
     ("peer", [1, 0, 0, 0, 0, 1, 1, 0, 0]),
     ("help", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("staff", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("office", [0, 1, 1, 0, 0, 1, 1, 0, 0]),
     ("support_desk", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
+    ("support_team", [0, 0, 0, 1, 0, 1, 1, 0, 0]),
+    ("approvals", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("instructor_admin", [0, 1, 1, 0, 0, 1, 1, 1, 0]),
     ("course", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("study_group", [1, 1, 1, 1, 1, 1, 1, 1, 1]),
@@ -30,12 +32,14 @@ const ENTERS: [(&str, [u8; 9]); 16] = [
 ];
 
 /// For each kind: who may make it.
-const MAKES: [(&str, [u8; 9]); 16] = [
+const MAKES: [(&str, [u8; 9]); 18] = [
     ("peer", [1, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("help", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("staff", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("office", [0, 1, 1, 1, 1, 1, 1, 1, 0]),
     ("support_desk", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
+    ("support_team", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("approvals", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("instructor_admin", [0, 1, 1, 0, 0, 0, 1, 1, 0]),
     ("course", [0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("study_group", [1, 1, 1, 1, 1, 1, 1, 1, 0]),
@@ -125,6 +129,28 @@ fn every_role_reaches_those_it_may_and_no_other() {
     }
     assert_eq!(college.refuses("student2", &Act::Find(&person("admin2"))), None, "students find the staff");
     assert_eq!(college.refuses("visitor", &Act::Find(&mate)), Some("contact"));
+}
+
+#[test]
+fn the_contact_matrix_knows_the_time_of_day() {
+    use super::{Contact, ContactConfig, contact::Condition};
+    let mut college = College::new();
+    let line = ContactConfig {
+        from: vec!["student".into()],
+        to: vec!["teacher".into()],
+        acts: Vec::new(),
+        when: Condition::SameUnit,
+        hours: Some("mon-fri 07:00-20:00".into()),
+    };
+    college.settings.contacts = Contact::read(&[line], &college.settings.roles, &mut Vec::new());
+    let (student, teacher) = (person("student"), person("teacher"));
+    let invite = Act::Invite { place: college.place("direct", None), whom: &teacher };
+    let (evening, saturday) = (NOW + 12 * 3_600_000, NOW + 5 * 24 * 3_600_000);
+    assert_eq!(college.refuses_at(NOW, &student, &invite), None);
+    for late in [evening, saturday] {
+        assert_eq!(college.refuses_at(late, &student, &invite), Some("contact"));
+        assert_eq!(college.refuses_at(late, &student, &Act::Find(&teacher)), Some("contact"));
+    }
 }
 
 #[test]

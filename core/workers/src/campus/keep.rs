@@ -105,7 +105,7 @@ impl CampusRooms {
         if plan.is_empty() && self.kept().await?.is_empty() {
             return Ok(Settled::default());
         }
-        self.make_account().await?;
+        self.make_accounts().await?;
         let mut settled = Settled::default();
         let mut ids = self.kept().await?;
         for (key, wanted) in &plan {
@@ -135,7 +135,7 @@ impl CampusRooms {
                 page.into_iter().filter(|(_, user)| user.deactivated_ms.is_none() && user.kind == UserKind::Person);
             people.extend(open.map(|(id, _)| id));
         }
-        people.remove(self.account());
+        people.retain(|user| !self.0.parts.institution.is_own(user));
         Ok(people)
     }
 
@@ -151,14 +151,23 @@ impl CampusRooms {
         Ok(row.and_then(|room| room.try_into().ok()))
     }
 
-    /// Makes sure that the server's own account is there. Nobody can sign in as it.
-    async fn make_account(&self) -> Result<()> {
+    /// Makes sure that the institution's own accounts are there. Nobody can sign in as one of them.
+    async fn make_accounts(&self) -> Result<()> {
+        let institution = &self.0.parts.institution;
+        let settings = institution.settings();
+        self.make_account(self.account(), &settings.name).await?;
+        if let (Some(account), Some(desk)) = (institution.desk(), &settings.desk) {
+            self.make_account(account, &desk.name).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_account(&self, account: &UserId, name: &str) -> Result<()> {
         let accounts = &self.0.parts.accounts;
-        if accounts.user(self.account()).await?.is_none() {
-            let localpart = Some(self.account().localpart().to_owned());
+        if accounts.user(account).await?.is_none() {
+            let localpart = Some(account.localpart().to_owned());
             accounts.register(NewPerson { localpart, ..NewPerson::default() }, None).await?;
-            let name = self.0.parts.institution.settings().name.clone();
-            accounts.set_profile_field(self.account(), "displayname", json!(name)).await?;
+            accounts.set_profile_field(account, "displayname", json!(name)).await?;
         }
         Ok(())
     }

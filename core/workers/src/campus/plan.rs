@@ -1,6 +1,10 @@
 //! Which rooms there are to be, and who is to be in them: a plain function of roles, units and enrolments.
 
-use lyceum_institution::{Kind, Unit, UnitKind, kinds::COURSE, kinds::MODERATION, kinds::SPACE, policies::Facts};
+use lyceum_institution::{
+    Kind, Unit, UnitKind,
+    kinds::{APPROVALS, COURSE, MODERATION, SPACE, SUPPORT_TEAM},
+    policies::Facts,
+};
 use ruma::{OwnedUserId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +22,14 @@ const WHOLE: &str = "whole";
 
 /// The key of the room in which cases are handled.
 pub(crate) const MODERATION_ROOM: &str = "moderation";
+
+/// The key of the room of those who support.
+pub(crate) const SUPPORT_ROOM: &str = "support";
+
+/// The key of the room in which those who teach a unit look at posts that wait.
+pub(crate) fn approvals_key(code: &str) -> String {
+    format!("unit/{code}/approvals")
+}
 
 /// A room that there is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +73,11 @@ pub(super) fn plan<'a>(facts: &Facts<'a>, people: &BTreeSet<OwnedUserId>) -> Pla
         if let Some(kind) = facts.settings.kinds.get(COURSE).filter(|_| unit.value.kind.is_taught()) {
             let wanted = Wanted { parent: Some(space_key(code)), ..wanted(kind, code, unit.value, members, powers) };
             plan.insert(format!("unit/{code}/room"), wanted);
+            plan.extend(approvals_room(facts, (code, unit.value), people, &overseers));
         }
     }
     plan.extend(moderation_room(facts, people, &overseers).map(|wanted| (MODERATION_ROOM.to_owned(), wanted)));
+    plan.extend(support_room(facts, people, &overseers).map(|wanted| (SUPPORT_ROOM.to_owned(), wanted)));
     let is_needed = facts.settings.default_rooms || plan.values().any(|room| room.parent.as_ref() == Some(&top));
     if whole.is_none() && is_needed {
         plan.extend(whole_space(facts, people, &overseers).map(|wanted| (WHOLE.to_owned(), wanted)));
@@ -174,6 +188,49 @@ fn moderation_room<'a>(
         is_space: false,
         parent: None,
         members,
+        powers: overseers.clone(),
+    })
+}
+
+/// The room in which those who teach a unit look at posts that wait, where any may have to.
+fn approvals_room<'a>(
+    facts: &Facts<'a>,
+    (code, unit): (&'a str, &Unit),
+    people: &BTreeSet<OwnedUserId>,
+    overseers: &BTreeMap<OwnedUserId, i32>,
+) -> Option<(String, Wanted<'a>)> {
+    let kind = facts.settings.kinds.get(APPROVALS).filter(|_| facts.settings.looks_at(COURSE))?;
+    let enrolled = facts.roster.enrolments_in(code).map(|one| one.user);
+    let teachers = enrolled.filter(|user| people.contains(*user) && facts.teaches(user, code));
+    let members: BTreeSet<_> = teachers.map(ToOwned::to_owned).collect();
+    let wanted = Wanted {
+        name: format!("{}: posts that wait", unit.name),
+        alias: format!("{}-approvals", code.to_lowercase()),
+        ..wanted(kind, code, unit, members, overseers.clone())
+    };
+    (!wanted.members.is_empty()).then(|| (approvals_key(code), wanted))
+}
+
+/// The room of those who support, where there is a desk.
+fn support_room<'a>(
+    facts: &Facts<'a>,
+    people: &BTreeSet<OwnedUserId>,
+    overseers: &BTreeMap<OwnedUserId, i32>,
+) -> Option<Wanted<'a>> {
+    let desk = facts.settings.desk.as_ref()?;
+    let kind = facts.settings.kinds.get(SUPPORT_TEAM)?;
+    let belongs = |user: &&OwnedUserId| {
+        let someone = facts.someone(user);
+        kind.members.has(&someone) && kind.admits.has(&someone)
+    };
+    Some(Wanted {
+        kind,
+        unit: None,
+        name: desk.name.clone(),
+        alias: "support-team".to_owned(),
+        is_space: false,
+        parent: None,
+        members: people.iter().filter(belongs).cloned().collect(),
         powers: overseers.clone(),
     })
 }

@@ -6,10 +6,10 @@ use ruma::{OwnedRoomId, RoomAliasId, RoomId, UserId, events::TimelineEventType};
 use serde::Deserialize;
 
 use super::{
-    Measure, Moderation, Notice,
-    commands::{Command, HELP, read},
+    Measure, Moderation,
+    commands::{APPROVALS_HELP, Command, HELP, read},
     error::{ModerationError, Result},
-    notices::tell,
+    follow::Place,
     words,
 };
 
@@ -34,8 +34,8 @@ enum Answer {
 }
 
 impl Moderation {
-    /// Does what an event in the moderation room says, if it says anything, and answers there.
-    pub(super) async fn hear(&self, room: &RoomId, known: &Known) -> Result<()> {
+    /// Does what an event in the moderation room, or in one for posts that wait, says, if it says anything, and answers there.
+    pub(super) async fn hear(&self, (room, place): (&RoomId, &Place), known: &Known) -> Result<()> {
         let event = known.event();
         if *event.kind() != TimelineEventType::RoomMessage || event.sender() == self.account() {
             return Ok(());
@@ -46,7 +46,7 @@ impl Moderation {
         let Some(command) = read(&message.body) else { return Ok(()) };
         let answer = match command {
             Err(wrong) => Answer::Here(wrong),
-            Ok(command) => match self.obey(event.sender(), command).await {
+            Ok(command) => match self.obey_in(place, event.sender(), command).await {
                 Err(error) if error.is_trouble() => return Err(error),
                 Err(error) => Answer::Here(error.to_string()),
                 Ok(answer) => answer,
@@ -55,13 +55,25 @@ impl Moderation {
         let text = match answer {
             Answer::Here(text) => text,
             Answer::Alone(text) => {
-                let mut batch = lyceum_storage::Batch::new();
-                tell(&mut batch, vec![Notice::person(event.sender(), &text)]);
-                self.store().commit(batch).await?;
+                self.tell_alone(event.sender(), &text).await?;
                 "You find the answer in your notices.".to_owned()
             }
         };
         self.say(room, event.id().as_str(), &text).await
+    }
+
+    async fn obey_in(&self, place: &Place, user: &UserId, command: Command) -> Result<Answer> {
+        match (place, command) {
+            (Place::Moderation, command) => self.obey(user, command).await,
+            (Place::Approvals(unit), Command::Held) => {
+                let waiting = self.waiting_in(&Actor::Person(user.to_owned()), unit, LISTED_MAX).await?;
+                Ok(listed(&waiting))
+            }
+            (Place::Approvals(_), command @ (Command::Approve(..) | Command::Refuse(..))) => {
+                self.obey(user, command).await
+            }
+            (Place::Approvals(_), _) => Ok(Answer::Here(APPROVALS_HELP.to_owned())),
+        }
     }
 
     async fn obey(&self, user: &UserId, command: Command) -> Result<Answer> {
@@ -84,11 +96,7 @@ impl Moderation {
                 let case = self.close(by, case, dismissed, why.as_deref()).await?;
                 done(case, if dismissed { "dismissed" } else { "closed" })
             }
-            Command::Held => {
-                let waiting = self.waiting(by, None, LISTED_MAX).await?;
-                let lines: Vec<_> = waiting.iter().map(words::waits).collect();
-                Answer::Here(if lines.is_empty() { "No post waits.".to_owned() } else { lines.join("\n") })
-            }
+            Command::Held => listed(&self.waiting(by, None, LISTED_MAX).await?),
             Command::Approve(post, why) => {
                 self.approve(by, &self.waiting_named(&post).await?, why.as_deref()).await?;
                 Answer::Here(format!("The post {post} is let go: everybody in the room sees it."))
@@ -98,16 +106,15 @@ impl Moderation {
                 Answer::Here(format!("The post {post} is refused, and its author is told."))
             }
             Command::Original(case, why) => Answer::Alone(pretty(&self.original(by, case, why.as_deref()).await?)),
+            Command::Who(request, why) => Answer::Alone(self.who_asks(by, request, why.as_deref()).await?),
             Command::Read(room, why) => Answer::Alone(self.last_said(by, &room, why.as_deref()).await?),
+            Command::Search(room, term) => Answer::Alone(self.found(by, room.as_deref(), &term).await?),
             Command::Delete(case, why) => self.act(by, case, &Measure::Delete, why, "the message is deleted").await?,
             Command::Warn(case, why) => self.act(by, case, &Measure::Warn, why, "its author is warned").await?,
             Command::Remove(case, why) => self.act(by, case, &Measure::Remove, why, "its author is out").await?,
-            Command::Block { case, for_ms, everywhere, why } => {
-                let until_ms = for_ms.map(|for_ms| self.now_ms().saturating_add(for_ms));
-                let until = until_ms.map(|at| format!(" until {}", calendar.show(at))).unwrap_or_default();
-                let place = if everywhere { "everywhere" } else { "in that room" };
-                let said = format!("its author is blocked {place}{until}");
-                self.act(by, case, &Measure::Block { until_ms, everywhere }, why, &said).await?
+            Command::Restrain { case, restraint, why } => {
+                let measure = restraint.measure(self.now_ms());
+                self.act(by, case, &measure, why, &words::restrained(&measure, calendar)).await?
             }
         })
     }
@@ -125,6 +132,21 @@ impl Moderation {
         Ok(format!("The last of {room}:\n{}", lines.join("\n")))
     }
 
+    async fn found(&self, by: &Actor, room: Option<&str>, term: &str) -> Result<String> {
+        let room = match room {
+            Some(room) => Some(self.room_named(room).await?),
+            None => None,
+        };
+        let found = self.search(by, (room.as_deref(), term), READ_MAX, None).await?;
+        if found.is_empty() {
+            return Ok(format!("«{term}» was found nowhere."));
+        }
+        let calendar = &self.parts().institution.settings().calendar;
+        let lines: Vec<_> =
+            found.iter().map(|(room, one)| format!("{room}: {}", words::spoken(one, calendar))).collect();
+        Ok(format!("«{term}» was found here:\n{}", lines.join("\n")))
+    }
+
     /// A room by its id or alias.
     pub async fn room_named(&self, name: &str) -> Result<OwnedRoomId> {
         if let Ok(room) = OwnedRoomId::try_from(name) {
@@ -136,6 +158,11 @@ impl Moderation {
         };
         found.ok_or_else(|| ModerationError::NotFound(format!("there is no room {name} here")))
     }
+}
+
+fn listed(waiting: &[super::Waiting]) -> Answer {
+    let lines: Vec<_> = waiting.iter().map(words::waits).collect();
+    Answer::Here(if lines.is_empty() { "No post waits.".to_owned() } else { lines.join("\n") })
 }
 
 fn pretty(value: &serde_json::Value) -> String {

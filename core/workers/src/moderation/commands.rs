@@ -2,6 +2,8 @@
 
 use ruma::OwnedUserId;
 
+use super::Measure;
+
 /// What tells a command from talk among moderators.
 const MARK: char = '!';
 /// Milliseconds of a minute; longer times are given in these.
@@ -17,18 +19,31 @@ pub(super) const HELP: &str = "\
 !delete 3 why: delete the message for everybody
 !warn 3 text: tell its author
 !block 3 7d why: block its author in that room for 7 days (also 30m, 12h); !block 3 everywhere 7d why; !block 3 why: until \
-it is lifted
+it is lifted; !unblock 3, !unblock 3 everywhere
+!hold 3 7d why: let its author's posts wait there until somebody has looked at them, given like !block; !unhold 3
+!suspend 3 why: let its author read and leave, and nothing else; !unsuspend 3
+!lock 3 why: let its author do nothing but sign out; !unlock 3
 !remove 3 why: send its author out of the room
 !dismiss 3 why: close it, nothing was to be done; !done 3 why: close it. Those who reported are told
 !original 3 why: what stood in a deleted message (Director of Studies; the answer comes to you alone)
 !held: the posts that wait to be looked at; !approve $abcdefgh: let one go; !refuse $abcdefgh why: its author is told
-!read !room:example.org why: what was said last in a room (Director of Studies; the answer comes to you alone)";
+!who 12 why: who asks request 12 of the support desk (Director of Studies; the answer comes to you alone)
+!read !room:example.org why: what was said last in a room (Director of Studies; the answer comes to you alone)
+!search #room:example.org words: where they were said in a room; !search all words: in any room that is not encrypted \
+(Director of Studies; the answer comes to you alone)";
+
+/// What is answered in rooms for posts that wait.
+pub(super) const APPROVALS_HELP: &str = "\
+!held: the posts of your course that wait to be looked at
+!approve $abcdefgh: let one go; !refuse $abcdefgh why: its author is told";
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Help,
-    Cases { all: bool },
+    Cases {
+        all: bool,
+    },
     Case(u64),
     Context(u64),
     Take(u64),
@@ -36,14 +51,55 @@ pub(super) enum Command {
     Note(u64, String),
     Delete(u64, Option<String>),
     Warn(u64, Option<String>),
-    Block { case: u64, for_ms: Option<u64>, everywhere: bool, why: Option<String> },
+    Restrain {
+        case: u64,
+        restraint: Restraint,
+        why: Option<String>,
+    },
     Remove(u64, Option<String>),
-    Close { case: u64, dismissed: bool, why: Option<String> },
+    Close {
+        case: u64,
+        dismissed: bool,
+        why: Option<String>,
+    },
     Original(u64, Option<String>),
+    Who(u64, Option<String>),
     Read(String, Option<String>),
+    /// In a room, or everywhere.
+    Search(Option<String>, String),
     Held,
     Approve(String, Option<String>),
     Refuse(String, Option<String>),
+}
+
+/// How the author of what was reported is restrained, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restraint {
+    Block { for_ms: Option<u64>, everywhere: bool },
+    Unblock { everywhere: bool },
+    Hold { for_ms: Option<u64>, everywhere: bool },
+    Unhold { everywhere: bool },
+    Suspend,
+    Unsuspend,
+    Lock,
+    Unlock,
+}
+
+impl Restraint {
+    /// The measure, taken now.
+    pub(super) fn measure(self, now_ms: u64) -> Measure {
+        let until = |for_ms: Option<u64>| for_ms.map(|for_ms| now_ms.saturating_add(for_ms));
+        match self {
+            Self::Block { for_ms, everywhere } => Measure::Block { until_ms: until(for_ms), everywhere },
+            Self::Unblock { everywhere } => Measure::Unblock { everywhere },
+            Self::Hold { for_ms, everywhere } => Measure::Hold { until_ms: until(for_ms), everywhere },
+            Self::Unhold { everywhere } => Measure::Unhold { everywhere },
+            Self::Suspend => Measure::Suspend,
+            Self::Unsuspend => Measure::Unsuspend,
+            Self::Lock => Measure::Lock,
+            Self::Unlock => Measure::Unlock,
+        }
+    }
 }
 
 /// Reads a line; nothing if it is no command, what is wrong with it if it is none that there is.
@@ -64,6 +120,14 @@ fn command(name: &str, rest: &str) -> Option<Command> {
             let (room, why) = split(rest);
             return room.starts_with(['!', '#']).then(|| Command::Read(room.to_owned(), text(why)));
         }
+        "search" => {
+            let (place, term) = split(rest);
+            let room = match place {
+                "all" => None,
+                room => Some(room).filter(|room| room.starts_with(['!', '#'])).map(Some)?.map(str::to_owned),
+            };
+            return text(term).map(|term| Command::Search(room, term));
+        }
         "held" => return Some(Command::Held),
         "approve" | "refuse" => {
             let (post, why) = split(rest);
@@ -82,23 +146,38 @@ fn command(name: &str, rest: &str) -> Option<Command> {
         "note" => Command::Note(case, text(rest)?),
         "delete" => Command::Delete(case, text(rest)),
         "warn" => Command::Warn(case, text(rest)),
-        "block" => block(case, rest),
+        "block" | "unblock" | "hold" | "unhold" | "suspend" | "unsuspend" | "lock" | "unlock" => {
+            restrain(case, name, rest)?
+        }
         "remove" => Command::Remove(case, text(rest)),
         "dismiss" => Command::Close { case, dismissed: true, why: text(rest) },
         "done" => Command::Close { case, dismissed: false, why: text(rest) },
+        "who" => Command::Who(case, text(rest)),
         "original" => Command::Original(case, text(rest)),
         _ => return None,
     })
 }
 
-fn block(case: u64, rest: &str) -> Command {
+fn restrain(case: u64, name: &str, rest: &str) -> Option<Command> {
     let (first, after) = split(rest);
-    let (everywhere, rest) = if first == "everywhere" { (true, after) } else { (false, rest) };
-    let (first, after) = split(rest);
-    match duration_ms(first) {
-        Some(for_ms) => Command::Block { case, for_ms: Some(for_ms), everywhere, why: text(after) },
-        None => Command::Block { case, for_ms: None, everywhere, why: text(rest) },
-    }
+    let (everywhere, placed) = if first == "everywhere" { (true, after) } else { (false, rest) };
+    let (first, after) = split(placed);
+    let (for_ms, timed) = match duration_ms(first) {
+        Some(for_ms) => (Some(for_ms), after),
+        None => (None, placed),
+    };
+    let (restraint, why) = match name {
+        "block" => (Restraint::Block { for_ms, everywhere }, timed),
+        "hold" => (Restraint::Hold { for_ms, everywhere }, timed),
+        "unblock" => (Restraint::Unblock { everywhere }, placed),
+        "unhold" => (Restraint::Unhold { everywhere }, placed),
+        "suspend" => (Restraint::Suspend, rest),
+        "unsuspend" => (Restraint::Unsuspend, rest),
+        "lock" => (Restraint::Lock, rest),
+        "unlock" => (Restraint::Unlock, rest),
+        _ => return None,
+    };
+    Some(Command::Restrain { case, restraint, why: text(why) })
 }
 
 /// `30m`, `12h`, `7d`.
@@ -134,19 +213,26 @@ mod tests {
         for talk in ["good morning", "", "!", "!!!", "! cases", "what does !cases do?", "!5"] {
             assert_eq!(read(talk), None, "{talk:?}");
         }
-        for wrong in ["!casses", "!case", "!case three", "!note 3", "!give 3 amy", "!read somewhere", "!approve 3"] {
+        for wrong in [
+            "!casses",
+            "!case",
+            "!case three",
+            "!note 3",
+            "!give 3 amy",
+            "!read somewhere",
+            "!approve 3",
+            "!search words",
+            "!search all",
+        ] {
             assert!(matches!(read(wrong), Some(Err(_))), "{wrong:?}");
         }
     }
 
     #[test]
     fn commands_are_read_with_what_belongs_to_them() {
-        let blocked = |for_ms, everywhere, why: Option<&str>| Command::Block {
-            case: 3,
-            for_ms,
-            everywhere,
-            why: why.map(str::to_owned),
-        };
+        let restrained =
+            |restraint, why: Option<&str>| Command::Restrain { case: 3, restraint, why: why.map(str::to_owned) };
+        let blocked = |for_ms, everywhere, why: Option<&str>| restrained(Restraint::Block { for_ms, everywhere }, why);
         for (line, expected) in [
             ("!cases", Command::Cases { all: false }),
             ("!cases all", Command::Cases { all: true }),
@@ -160,6 +246,16 @@ mod tests {
             ("!block 3 30m shouting at all", blocked(Some(1_800_000), false, Some("shouting at all"))),
             ("!block 3 everywhere 12h", blocked(Some(43_200_000), true, None)),
             ("!block 3 everywhere because", blocked(None, true, Some("because"))),
+            (
+                "!unblock 3 everywhere all is well",
+                restrained(Restraint::Unblock { everywhere: true }, Some("all is well")),
+            ),
+            ("!hold 3 7d", restrained(Restraint::Hold { for_ms: Some(604_800_000), everywhere: false }, None)),
+            ("!unhold 3", restrained(Restraint::Unhold { everywhere: false }, None)),
+            ("!suspend 3 everywhere he goes", restrained(Restraint::Suspend, Some("everywhere he goes"))),
+            ("!unlock 3", restrained(Restraint::Unlock, None)),
+            ("!search all two words", Command::Search(None, "two words".to_owned())),
+            ("!search #alg:a.b fool", Command::Search(Some("#alg:a.b".to_owned()), "fool".to_owned())),
             ("!dismiss 3 a joke", Command::Close { case: 3, dismissed: true, why: some("a joke") }),
             ("!approve $abc", Command::Approve("$abc".to_owned(), None)),
             ("!refuse $abc too loud", Command::Refuse("$abc".to_owned(), some("too loud"))),

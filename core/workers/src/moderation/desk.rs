@@ -8,7 +8,7 @@ use lyceum_institution::{
 };
 use lyceum_rooms::{Report, Rooms};
 use lyceum_storage::{Batch, Position, Store, Subject};
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use super::{
     case::subject_of,
     error::{ModerationError, Result},
     notices::tell,
+    reading::Finds,
     words,
 };
 use crate::{
     campus::CampusRooms,
     notices::Notices,
-    tables::{CASES, OPEN_CASES, REPORTS_TAKEN},
+    tables::{CASES, OPEN_CASES, PASSED, REPORTS_TAKEN},
 };
 
 /// How often a change is decided again after another one was quicker.
@@ -30,7 +31,7 @@ pub(super) const TRIES: usize = 5;
 /// Cases listed at once.
 const CASES_PAGE_MAX: usize = 500;
 /// The rule's name in refusals.
-const RULE: &str = "moderation";
+pub(super) const RULE: &str = "moderation";
 
 /// What the desk is built from.
 pub struct ModerationParts {
@@ -46,6 +47,8 @@ pub struct ModerationParts {
     pub keeper: CampusRooms,
     /// What tells people something.
     pub notices: Notices,
+    /// What finds words in rooms.
+    pub finds: Arc<dyn Finds>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -90,8 +93,8 @@ impl Moderation {
         .await
     }
 
-    /// Whether somebody may open sealed originals and read any room.
-    pub(super) async fn may_oversee(&self, by: &Actor) -> Result<()> {
+    /// Whether somebody may open sealed originals, and read and search any room.
+    pub async fn may_oversee(&self, by: &Actor) -> Result<()> {
         self.must_be(by, "Only the Director of Studies may look into that", |_, oversees| oversees).await
     }
 
@@ -221,7 +224,24 @@ impl Moderation {
         }
     }
 
+    /// A report of what the support desk passed on is one of what was passed on: those who moderate learn who wrote it.
+    async fn as_it_was_written(&self, report: &Report) -> Result<Report> {
+        let Some(event) = &report.event_id else { return Ok(report.clone()) };
+        let passed = self.store().get(&PASSED, event).await?.and_then(|passed| passed.other);
+        let Some(other) = passed.and_then(|other| OwnedEventId::try_from(other).ok()) else {
+            return Ok(report.clone());
+        };
+        let Some(known) = self.parts().rooms.known(&other).await? else { return Ok(report.clone()) };
+        if self.parts().institution.is_own(known.event().sender()) {
+            return Ok(report.clone());
+        }
+        let (room, sender) = (known.event().room().to_string(), known.event().sender().to_string());
+        let (room_id, event_id, user_id) = (Some(room), Some(other.to_string()), Some(sender));
+        Ok(Report { room_id, event_id, user_id, ..report.clone() })
+    }
+
     async fn take_report(&self, (last, at): (Option<u64>, Position), report: &Report) -> Result<()> {
+        let report = &self.as_it_was_written(report).await?;
         let mut batch = Batch::new();
         batch.expect(&REPORTS_TAKEN, (), last.as_ref()).put(&REPORTS_TAKEN, (), &at.0);
         let subject = subject_of(report);

@@ -34,6 +34,9 @@ pub enum ModerationError {
     /// Other writers were quicker every time.
     #[error("too many changes at once, try again")]
     Busy,
+    /// Search failed, or is switched off.
+    #[error("{0}")]
+    Search(String),
     /// The store refused or failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -42,11 +45,17 @@ pub enum ModerationError {
 impl ModerationError {
     /// Whether it is a matter of deciding again.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy | Self::Rooms(RoomError::Busy) | Self::Institution(InstitutionError::Busy))
+        matches!(
+            self,
+            Self::Busy
+                | Self::Rooms(RoomError::Busy)
+                | Self::Institution(InstitutionError::Busy)
+                | Self::Accounts(AccountError::Busy)
+        )
     }
 
     /// Whether the store is at fault, so that it may go well another time.
-    pub(super) fn is_trouble(&self) -> bool {
+    pub(crate) fn is_trouble(&self) -> bool {
         matches!(
             self,
             Self::Storage(_)
@@ -68,4 +77,4 @@ impl From<CommitError> for ModerationError {
 }
 
 /// What moderation answers.
-pub(super) type Result<T, E = ModerationError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = ModerationError> = std::result::Result<T, E>;

@@ -1,21 +1,33 @@
 //! What wakes moderation: reports, what is to be told, and what is written in the moderation room.
 
-use lyceum_rooms::{Direction, HELD_SUBJECT};
-use lyceum_storage::{Batch, CommitPage, Follower, Position, Subject};
+use lyceum_institution::kinds::APPROVALS;
+use lyceum_rooms::{HELD_SUBJECT, RoomError};
+use lyceum_storage::{Batch, CommitPage, Follower, Subject};
+use ruma::RoomId;
 
 use std::time::Duration;
 
 use super::{Moderation, error::Result, notices};
-use crate::campus::MODERATION_ROOM;
+use crate::{
+    campus::MODERATION_ROOM,
+    stream::{happened, is_kind, rooms_of},
+};
 
 /// The follower's name.
 const NAME: &str = "moderation";
 /// How a commit says that there is a report.
 const REPORTS: &str = "reports";
-/// Events of the moderation room read at once.
-const PAGE: usize = 100;
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where commands are heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The moderation room.
+    Moderation,
+    /// A room in which those who teach this unit look at posts that wait.
+    Approvals(String),
+}
 
 impl Moderation {
     /// Takes up reports, does what moderators write and tells what is to be told, for as long as the server runs.
@@ -67,28 +79,33 @@ impl Moderation {
         Ok(())
     }
 
-    /// Hears what was said in the moderation room. Each is heard once, or if the server fails meanwhile twice and answered
+    /// Hears what was said where commands are heard. Each is heard once, or if the server fails meanwhile twice and answered
     /// once.
     async fn hear_all(&self, page: &CommitPage) -> Result<()> {
-        let Some(room) = self.parts().keeper.room_for(MODERATION_ROOM).await? else { return Ok(()) };
-        let subject = Subject::room(&room);
-        let about = page.commits.iter().filter(|commit| commit.subjects.contains(&subject));
-        let Some(first) = about.map(|commit| commit.first).min() else { return Ok(()) };
-        let through = order(page.through);
-        let mut from = order(first) - 1;
-        loop {
-            let said = self.parts().rooms.page(&room, Direction::Forward, from, Some(through), PAGE).await?;
-            for known in &said.events {
-                self.hear(&room, known).await?;
-            }
-            match said.next {
-                Some(next) => from = next,
-                None => return Ok(()),
+        let moderation = self.parts().keeper.room_for(MODERATION_ROOM).await?;
+        for (room, first) in rooms_of(page) {
+            let place = match moderation.as_ref() == Some(&room) {
+                true => Some(Place::Moderation),
+                false => self.approvals(&room).await?,
+            };
+            let Some(place) = place else { continue };
+            for known in happened(&self.parts().rooms, &room, (first, page.through)).await? {
+                self.hear((&room, &place), &known).await?;
             }
         }
+        Ok(())
     }
-}
 
-fn order(position: Position) -> i64 {
-    position.0.cast_signed()
+    /// Whether those who teach a unit look at posts in a room.
+    async fn approvals(&self, room: &RoomId) -> Result<Option<Place>> {
+        if self.parts().institution.settings().approval.is_empty() {
+            return Ok(None);
+        }
+        let snapshot = match self.parts().rooms.snapshot(room).await {
+            Err(RoomError::UnknownRoom(_)) => return Ok(None),
+            snapshot => snapshot?,
+        };
+        let ours = is_kind(&snapshot, APPROVALS, |maker| maker == self.account());
+        Ok(snapshot.facts().campus.unit.clone().filter(|_| ours).map(Place::Approvals))
+    }
 }

@@ -1,10 +1,7 @@
-//! What is done about what was reported: a message deleted, somebody warned, blocked, or sent out of a room. Each is one batch
+//! What is done about what was reported: a message deleted, somebody warned, restrained, or sent out of a room. Each is one batch
 //! with the case it belongs to and its audit row.
 
-use lyceum_institution::{
-    Block, Change, HAND, Order,
-    audit::{Actor, Entry, Held},
-};
+use lyceum_institution::audit::{Actor, Entry, Held};
 use lyceum_rooms::RoomError;
 use lyceum_storage::Batch;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
@@ -32,6 +29,31 @@ pub enum Measure {
         /// Everywhere, and not only in that room.
         everywhere: bool,
     },
+    /// They say something again.
+    Unblock {
+        /// What was taken from them everywhere, and not only in that room.
+        everywhere: bool,
+    },
+    /// What its author posts waits until somebody has looked at it.
+    Hold {
+        /// Until when; until it is taken back, if not said.
+        until_ms: Option<u64>,
+        /// Everywhere, and not only in that room.
+        everywhere: bool,
+    },
+    /// It waits no longer.
+    Unhold {
+        /// What waited everywhere, and not only in that room.
+        everywhere: bool,
+    },
+    /// Its author reads and leaves, and does nothing else (spec, "Account suspension").
+    Suspend,
+    /// They do again.
+    Unsuspend,
+    /// Its author does nothing but sign out (spec, "Account locking").
+    Lock,
+    /// They do again.
+    Unlock,
     /// Its author is sent out of the room.
     Remove,
 }
@@ -43,6 +65,13 @@ impl Measure {
             Self::Delete => "delete",
             Self::Warn => "warn",
             Self::Block { .. } => "block",
+            Self::Unblock { .. } => "unblock",
+            Self::Hold { .. } => "hold",
+            Self::Unhold { .. } => "unhold",
+            Self::Suspend => "suspend",
+            Self::Unsuspend => "unsuspend",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
             Self::Remove => "remove",
         }
     }
@@ -73,9 +102,11 @@ impl Moderation {
         match measure {
             Measure::Delete => self.delete(by, (&before, &after), why).await?,
             Measure::Remove => self.remove(by, (&before, &after), why).await?,
-            Measure::Block { until_ms, everywhere } => {
-                let room = if *everywhere { None } else { Some(room_of(&before)?) };
-                self.block(by, (&before, &after), (room, Block { until_ms: *until_ms }), why).await?;
+            Measure::Block { .. } | Measure::Unblock { .. } | Measure::Hold { .. } | Measure::Unhold { .. } => {
+                self.restrain(by, (&before, &after), measure, why).await?;
+            }
+            Measure::Suspend | Measure::Unsuspend | Measure::Lock | Measure::Unlock => {
+                self.restrict(by, (&before, &after), measure, why).await?;
             }
             Measure::Warn => return self.warn(by, number, why).await,
         }
@@ -104,21 +135,6 @@ impl Moderation {
         Ok(())
     }
 
-    async fn block(
-        &self,
-        by: &Actor,
-        (before, after): (&Case, &Case),
-        (room, block): (Option<OwnedRoomId>, Block),
-        why: Option<&str>,
-    ) -> Result<()> {
-        let change = Change::Block { user: author_of(before)?, room, block: Some(block) };
-        let number = before.number;
-        let why = why.map_or_else(|| format!("case {number}"), |why| format!("case {number}: {why}"));
-        let order = Order { by, source: HAND, why: Some(&why), changes: vec![change] };
-        self.parts().institution.change_noted(&order, &|batch| put_case(batch, before, after)).await?;
-        Ok(())
-    }
-
     async fn warn(&self, by: &Actor, number: u64, why: Option<&str>) -> Result<Case> {
         let Some(text) = why else {
             return Err(ModerationError::Wrong("say what the warning is to say".to_owned()));
@@ -139,7 +155,7 @@ impl Moderation {
 }
 
 /// Puts the case and its audit row beside what is done in a room.
-fn write_down(
+pub(super) fn write_down(
     batch: &mut Batch,
     (before, after): (&Case, &Case),
     held: &mut Held,
@@ -151,11 +167,11 @@ fn write_down(
     Ok(())
 }
 
-fn room_of(case: &Case) -> Result<OwnedRoomId> {
+pub(super) fn room_of(case: &Case) -> Result<OwnedRoomId> {
     wanted(case.room_id.as_deref(), case, "room")
 }
 
-fn author_of(case: &Case) -> Result<OwnedUserId> {
+pub(super) fn author_of(case: &Case) -> Result<OwnedUserId> {
     wanted(case.user_id.as_deref(), case, "person")
 }
 

@@ -103,6 +103,14 @@ impl Moderation {
         Ok(self.parts().keeper.room_for(MODERATION_ROOM).await?)
     }
 
+    /// Tells one person something, and nobody else.
+    pub(crate) async fn tell_alone(&self, user: &UserId, text: &str) -> Result<()> {
+        let mut batch = Batch::new();
+        tell(&mut batch, vec![Notice::person(user, text)]);
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
     /// Says something in a room, once for each id.
     pub(super) async fn say(&self, room: &RoomId, id: &str, text: &str) -> Result<()> {
         let sender = Sender { transaction: Some(transaction(id)), ..Sender::of(self.account()) };

@@ -3,7 +3,7 @@
 use lyceum_institution::Calendar;
 use lyceum_rooms::{Held, Report};
 
-use super::{Case, Context, Said, Waiting, waiting::ID_LETTERS};
+use super::{Case, Context, Measure, Said, Waiting, waiting::ID_LETTERS};
 
 /// The letters of a message shown in a line.
 const LINE_LETTERS_MAX: usize = 300;
@@ -60,8 +60,33 @@ fn measure(name: &str) -> &str {
         "delete" => "the message was deleted",
         "warn" => "its author was warned",
         "block" => "its author was blocked",
+        "hold" => "what its author writes is looked at before others see it",
+        "suspend" => "its author's account was suspended",
+        "lock" => "its author's account was locked",
+        "unblock" | "unhold" | "unsuspend" | "unlock" => "a measure against its author was taken back",
         "remove" => "its author was sent out of the room",
         other => other,
+    }
+}
+
+/// What was done to the author of what was reported.
+pub(super) fn restrained(measure: &Measure, calendar: &Calendar) -> String {
+    let place = |everywhere: &bool| if *everywhere { "everywhere" } else { "in that room" };
+    let until = |at: &Option<u64>| at.map(|at| format!(" until {}", calendar.show(at))).unwrap_or_default();
+    match measure {
+        Measure::Block { until_ms, everywhere } => {
+            format!("its author is blocked {}{}", place(everywhere), until(until_ms))
+        }
+        Measure::Unblock { everywhere } => format!("its author is not blocked {} any more", place(everywhere)),
+        Measure::Hold { until_ms, everywhere } => {
+            format!("its author's posts wait {}{}", place(everywhere), until(until_ms))
+        }
+        Measure::Unhold { everywhere } => format!("its author's posts do not wait {} any more", place(everywhere)),
+        Measure::Suspend => "its author's account is suspended".to_owned(),
+        Measure::Unsuspend => "its author's account is not suspended any more".to_owned(),
+        Measure::Lock => "its author's account is locked".to_owned(),
+        Measure::Unlock => "its author's account is not locked any more".to_owned(),
+        Measure::Delete | Measure::Warn | Measure::Remove => measure.name().to_owned(),
     }
 }
 
@@ -124,6 +149,13 @@ pub(super) fn waits(post: &Waiting) -> String {
     let short: String = post.event_id.chars().take(ID_LETTERS).collect();
     let what = post.content["body"].as_str().map_or_else(|| format!("({})", post.kind), line_of);
     format!("{} waits in {}: {what}\n!approve {short} or !refuse {short} why", post.sender, post.room_id)
+}
+
+/// What the author of a post that waits is told.
+pub(super) fn told_author(held: &Held) -> String {
+    let content = held.content();
+    let what = content["body"].as_str().map(|body| format!(" «{}»", line_of(body))).unwrap_or_default();
+    format!("Your message{what} in {} waits until somebody has looked at it", held.room_id)
 }
 
 /// What the author of a refused post is told.

@@ -31,12 +31,14 @@ const fn of(
 }
 
 /// Every kind of room that is made here. "staff" is the role, "the staff" all of them.
-pub(super) const KINDS: [Words; 15] = [
+pub(super) const KINDS: [Words; 17] = [
     of("peer", "student", "student", "anybody", true),
     of("help", "student, the staff", "student, the staff", "anybody", true),
     of("staff", "the staff", "the staff", "anybody", false),
     of("office", "the staff", "teacher, tutor", "anybody", false),
     of("support_desk", "student, the staff", "student, the staff", "anybody", true),
+    of("support_team", "nobody", "support_agent", "anybody", false),
+    of("approvals", "nobody", "the staff", "anybody", false),
     of("instructor_admin", "teacher, tutor, dos, admin", "teacher, tutor, admin", "anybody", false),
     of("course", "nobody", "student, the staff", "anybody", true),
     of("study_group", "student, the staff", "anybody", "anybody", true),
