@@ -90,13 +90,14 @@ impl Store {
         if after >= committed {
             return Ok(page);
         }
-        let range = COMMITS.all().after(&COMMITS, after.0).through(&COMMITS, committed.0).limit(groups);
-        let rows = self.scan(&COMMITS, range).await?;
+        // Not only through `committed`: that moves commit by commit, and may stand within a group, whose row is under its end.
+        let rows = self.scan(&COMMITS, COMMITS.all().after(&COMMITS, after.0).limit(groups)).await?;
         if rows.len() == groups {
-            page.through = rows.last().map_or(committed, |(last, _)| Position(*last));
+            page.through = rows.last().map_or(committed, |(last, _)| committed.min(Position(*last)));
         }
         let commits = rows.into_iter().flat_map(|(_, commits)| commits);
-        page.commits = commits.filter(|commit| commit.first > after).map(Commit::from).collect();
+        let told = commits.filter(|commit| commit.first > after && commit.last <= committed);
+        page.commits = told.map(Commit::from).collect();
         // Looked at last: whatever is pruned meanwhile is noticed.
         page.missed = self.get(&LOG_FLOOR, ()).await?.is_some_and(|floor| floor > after.0);
         Ok(page)
@@ -122,5 +123,37 @@ impl Store {
             }
             self.commit(batch).await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: Table<u64, u64> = Table::new("t.log", "tests");
+
+    #[tokio::test]
+    async fn who_reads_while_a_group_becomes_visible_misses_none_of_it() {
+        let store = Store::memory().await.unwrap();
+        let start = store.committed();
+        let commits = (0..3).map(|row| {
+            let mut batch = Batch::new();
+            batch.put(&ROWS, row, &row).touch(Subject::room("!a"));
+            store.commit(batch)
+        });
+        // Queued before the committer runs, and so one group.
+        let positions = futures_util::future::try_join_all(commits).await.unwrap();
+        assert_eq!(store.scan(&COMMITS, COMMITS.all().after(&COMMITS, start.0)).await.unwrap().len(), 1);
+
+        let committed = store.committed();
+        store.stand_at(positions[0]);
+        let page = store.commits_since(start, 100).await.unwrap();
+        assert_eq!((page.through, page.commits.len(), page.commits[0].first), (positions[0], 1, positions[0]));
+        assert_eq!(store.commits_since(start, 1).await.unwrap().through, positions[0]);
+
+        store.stand_at(committed);
+        let rest = store.commits_since(page.through, 100).await.unwrap();
+        let rest: Vec<_> = rest.commits.iter().map(|commit| commit.first).collect();
+        assert_eq!(rest, positions[1..]);
     }
 }

@@ -125,6 +125,12 @@ impl Store {
         Position(self.shared.committed.load(Ordering::Acquire))
     }
 
+    /// Puts what readers may see back to a position, as it stands while a group becomes visible.
+    #[cfg(test)]
+    pub(crate) fn stand_at(&self, position: Position) {
+        self.shared.committed.store(position.0, Ordering::Release);
+    }
+
     /// Waits for commits that touch one of `subjects`, from now on.
     pub fn watch(&self, subjects: &[Subject]) -> Watch {
         self.shared.watchers.watch(subjects)
