@@ -6,8 +6,12 @@ use std::{collections::VecDeque, time::Duration};
 
 use crate::{PusherKey, notification::Tweaks};
 
-/// Notices that wait for one pusher at most: of a gateway long gone, the oldest are of no use any more.
-pub(crate) const WAITING_MAX: usize = 50;
+/// Notices that wait for one pusher at most, while its gateway takes them more slowly than they come.
+pub(crate) const WAITING_MAX: usize = 1_000;
+/// Of a gateway long gone, the oldest are of no use any more: so many wait then.
+const WAITING_WHEN_GONE_MAX: usize = 50;
+/// Failures in a row after which a gateway is long gone: some two minutes of them.
+const FAILURES_WHEN_GONE: u32 = 7;
 /// The pause after a first failure, and the longest one.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -75,9 +79,9 @@ impl Line {
         if state.waiting.contains(&notice) {
             return;
         }
-        if state.waiting.len() >= WAITING_MAX {
-            state.waiting.pop_front();
-        }
+        let max = if state.failures < FAILURES_WHEN_GONE { WAITING_MAX } else { WAITING_WHEN_GONE_MAX };
+        let superfluous = (state.waiting.len() + 1).saturating_sub(max);
+        state.waiting.drain(..superfluous);
         state.waiting.push_back(notice);
     }
 
@@ -205,14 +209,18 @@ mod tests {
     #[test]
     fn of_a_gateway_long_gone_the_newest_are_kept_and_noted() {
         let line = line();
-        for n in 0..60 {
+        let waiting = |line: &Line| line.to_note().unwrap().notices;
+        for n in 0..WAITING_MAX + 10 {
             line.push(notice(&format!("${n}")));
         }
-        let noted = line.to_note().unwrap();
-        assert_eq!((noted.notices.len(), noted.notices[0].event.as_str()), (WAITING_MAX, "$10"));
-        line.noted(noted.clone());
-        assert_eq!(line.to_note(), None);
+        assert_eq!((waiting(&line).len(), waiting(&line)[0].event.as_str()), (WAITING_MAX, "$10"), "it may be slow");
         let pauses: Vec<_> = (0..14).map(|_| line.failed().as_secs()).collect();
         assert_eq!((&pauses[..4], pauses[13]), (&[1, 2, 4, 8][..], 3_600));
+        line.push(notice("$last"));
+        let first = format!("${}", WAITING_MAX + 10 - (WAITING_WHEN_GONE_MAX - 1));
+        assert_eq!((waiting(&line).len(), waiting(&line)[0].event.as_str()), (WAITING_WHEN_GONE_MAX, &*first));
+        let noted = line.to_note().unwrap();
+        line.noted(noted);
+        assert_eq!(line.to_note(), None);
     }
 }
