@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::answers::{Raw, empty};
 
+/// How clients built on ruma name the rules of MSC4306 in a path.
+const LONG_POSTCONTENT: &str = "io.element.msc4306.postcontent";
+
 /// `GET /_matrix/client/v3/pushrules/`
 pub(crate) async fn get_pushrules_all(State(accounts): State<Accounts>, request: AuthedRaw<()>) -> Raw {
     RawJson::of(&rules(&accounts, &request).await?.json())
@@ -29,6 +32,7 @@ async fn rules<P>(accounts: &Accounts, request: &AuthedRaw<P>) -> Result<PushRul
 /// The JSON of one rule.
 async fn rule_json<P>(accounts: &Accounts, request: &AuthedRaw<P>, kind: &str, id: &str) -> Result<Value, ApiError> {
     // A kind that only other servers know has no rules here: clients look for those of proposals.
+    let kind = if kind == LONG_POSTCONTENT { "postcontent" } else { kind };
     let mut all = rules(accounts, request).await?.json();
     let of_kind = all["global"][kind].as_array_mut().map(std::mem::take).unwrap_or_default();
     let rule = of_kind.into_iter().find(|rule| rule["rule_id"] == id);
@@ -109,6 +113,8 @@ pub(crate) async fn set_pushrule_actions(
 fn kind_named(name: &str) -> Result<RuleKind, ApiError> {
     match name {
         "override" | "content" | "room" | "sender" | "underride" => Ok(RuleKind::from(name)),
+        // Rules between those about content and those about rooms (MSC4306); ruma's clients say it longer.
+        "postcontent" | LONG_POSTCONTENT => Ok(RuleKind::PostContent),
         _ => Err(ApiError::invalid_param("There is no such kind of push rule")),
     }
 }

@@ -29,4 +29,5 @@ mod synapse_admin;
 mod synapse_rooms;
 mod threads;
 mod tidy;
+mod unread;
 mod upgrades;

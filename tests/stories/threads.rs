@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Campus, Person, encoded};
+use super::support::{Campus, Person, encoded, gateway::Outsider};
 
 const EXTENSION: &str = "io.element.msc4308.thread_subscriptions";
 const ALL: &str = "/_matrix/client/unstable/io.element.msc4308/thread_subscriptions?dir=b";
@@ -121,4 +121,117 @@ async fn clients_learn_which_threads_are_followed() {
     ann.get(&ALL.replace("dir=b", "dir=f")).await.refused(400, "M_INVALID_PARAM");
     ann.get(&format!("{ALL}&from=s1_2_3")).await.refused(400, "M_INVALID_PARAM");
     ann.get(ALL.trim_end_matches("?dir=b")).await.refused(400, "M_MISSING_PARAM");
+}
+
+/// How much of a room is unread, as sync says it: outside threads, and by thread.
+async fn unread(person: &Person, room: &str) -> (Value, Value) {
+    let filter = encoded(&json!({ "room": { "timeline": { "unread_thread_notifications": true } } }).to_string());
+    let answer = person.get(&format!("/_matrix/client/v3/sync?filter={filter}")).await.ok();
+    let joined = &answer["rooms"]["join"][room];
+    let counts = |counts: &Value| counts["notification_count"].clone();
+    let threads = joined["unread_thread_notifications"].as_object().into_iter().flatten();
+    (counts(&joined["unread_notifications"]), threads.map(|(root, of)| (root.clone(), counts(of))).collect())
+}
+
+/// How much of a room is unread, as sliding sync says it.
+async fn slid_unread(person: &Person, room: &str) -> (Value, Value) {
+    let list = json!({ "ranges": [[0, 9]], "timeline_limit": 1, "required_state": [] });
+    let path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+    let answer = person.post(path, json!({ "lists": { "all": list } })).await.ok();
+    let room = &answer["rooms"][room];
+    (room["notification_count"].clone(), room["highlight_count"].clone())
+}
+
+#[tokio::test]
+async fn followed_threads_notify_whatever_the_room_says_and_others_do_not() {
+    let campus = Campus::of(["alpha"]).await;
+    let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
+    let room = ann.creates_public_room().await;
+    ben.joins(&room).await;
+    let (root, other) = (ann.says(&room, "root").await, ann.says(&room, "other").await);
+    let reply = replies(&ann, &room, &root, "first").await;
+    replies(&ann, &room, &other, "elsewhere").await;
+    let all = json!({ &root: 1, &other: 1 });
+    assert_eq!(unread(&ben, &room).await, (json!(2), all), "nobody follows anything who never did");
+
+    ben.put(&subscription(&room, &root), json!({ "automatic": reply })).await.ok();
+    assert_eq!(unread(&ben, &room).await, (json!(2), json!({ &root: 1 })));
+    let mention = json!({
+        "body": "ben!", "m.mentions": { "user_ids": [ben.id] },
+        "m.relates_to": { "event_id": other, "rel_type": "m.thread" },
+    });
+    ann.sends(&room, "m.room.message", mention).await;
+    assert_eq!(unread(&ben, &room).await.1, json!({ &root: 1, &other: 1 }), "a mention reaches everybody");
+    assert_eq!(slid_unread(&ben, &room).await, (json!(4), json!(1)));
+
+    let mute = format!("/_matrix/client/v3/pushrules/global/room/{}", encoded(&room));
+    ben.put(&mute, json!({ "actions": [] })).await.ok();
+    replies(&ann, &room, &root, "second").await;
+    assert_eq!(unread(&ben, &room).await, (json!(0), json!({ &root: 2, &other: 1 })), "the room is muted");
+    assert_eq!(slid_unread(&ben, &room).await, (json!(3), json!(1)));
+
+    ben.delete(&subscription(&room, &root)).await.ok();
+    assert_eq!(unread(&ben, &room).await, (json!(0), json!({ &other: 1 })));
+    assert_eq!(unread(&ann, &room).await, (json!(0), json!({})), "one's own are no news");
+}
+
+#[tokio::test]
+async fn only_followed_threads_are_pushed() {
+    let campus = Campus::of(["alpha.example"]).await;
+    let gateway = Outsider::at(&campus, "push.example");
+    let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
+    let room = ann.creates_public_room().await;
+    ben.joins(&room).await;
+    let pusher = json!({
+        "kind": "http", "app_id": "org.example", "pushkey": "phone", "app_display_name": "App", "lang": "en",
+        "device_display_name": "Phone", "data": { "url": "https://push.example/_matrix/push/v1/notify" },
+    });
+    ben.post("/_matrix/client/v3/pushers/set", pusher).await.ok();
+    let (root, other) = (ann.says(&room, "root").await, ann.says(&room, "other").await);
+    ben.put(&subscription(&room, &root), json!({})).await.ok();
+    let quiet = replies(&ann, &room, &other, "of no concern").await;
+    let loud = replies(&ann, &room, &root, "of concern").await;
+    let call = gateway.hears("the reply", |call| call.json["notification"]["event_id"] == loud).await;
+    assert_eq!(call.json["notification"]["devices"][0]["tweaks"], json!({ "sound": "default" }));
+    campus.settle().await;
+    assert!(gateway.calls().iter().all(|call| call.json["notification"]["event_id"] != quiet));
+    let listed = ben.get("/_matrix/client/v3/notifications").await.ok();
+    let listed: Vec<_> = listed["notifications"].as_array().into_iter().flatten().collect();
+    assert!(listed.iter().any(|one| one["event"]["event_id"] == loud));
+    assert!(listed.iter().all(|one| one["event"]["event_id"] != quiet));
+}
+
+#[tokio::test]
+async fn the_rules_about_threads_can_be_switched_off_but_none_be_added() {
+    let campus = Campus::of(["alpha"]).await;
+    let (ann, ben) = (campus.person("ann").await, campus.person("ben").await);
+    let rule = |id: &str| format!("/_matrix/client/v3/pushrules/global/postcontent/{id}");
+    let (quiet, loud) = (".io.element.msc4306.rule.unsubscribed_thread", ".io.element.msc4306.rule.subscribed_thread");
+    let rules = ben.get("/_matrix/client/v3/pushrules/").await.ok();
+    let condition =
+        |subscribed: bool| json!([{ "kind": "io.element.msc4306.thread_subscription", "subscribed": subscribed }]);
+    let sound = json!(["notify", { "set_tweak": "sound", "value": "default" }]);
+    assert_eq!(
+        rules["global"]["postcontent"],
+        json!([
+            { "rule_id": quiet, "default": true, "enabled": true, "conditions": condition(false), "actions": [] },
+            { "rule_id": loud, "default": true, "enabled": true, "conditions": condition(true), "actions": sound },
+        ])
+    );
+    ben.put(&rule("mine"), json!({ "conditions": [], "actions": [] })).await.refused(400, "M_INVALID_PARAM");
+    ben.delete(&rule(quiet)).await.refused(400, "M_INVALID_PARAM");
+    ben.delete(&rule("mine")).await.refused(404, "M_NOT_FOUND");
+
+    let room = ann.creates_public_room().await;
+    ben.joins(&room).await;
+    let (root, other) = (ann.says(&room, "root").await, ann.says(&room, "other").await);
+    ben.put(&subscription(&room, &root), json!({})).await.ok();
+    replies(&ann, &room, &other, "elsewhere").await;
+    assert_eq!(unread(&ben, &room).await.1, json!({}));
+    ben.put(&format!("{}/enabled", rule(quiet)), json!({ "enabled": false })).await.ok();
+    assert_eq!(unread(&ben, &room).await.1, json!({ &other: 1 }));
+    let long = rule(quiet).replace("postcontent", "io.element.msc4306.postcontent");
+    assert_eq!(ben.get(&long).await.ok()["enabled"], false, "as clients built on ruma ask");
+    ben.put(&format!("{long}/actions"), json!({ "actions": ["notify"] })).await.ok();
+    assert_eq!(ben.get(&format!("{}/actions", rule(quiet))).await.ok(), json!({ "actions": ["notify"] }));
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     AccountError, Accounts,
     error::Result,
+    privacy::IGNORED,
     push_rules::PUSH_RULES,
     tables::{ACCOUNT_DATA, ACCOUNT_DATA_LOG, DatumRow},
 };
@@ -26,6 +27,9 @@ const MANAGED: [&str; 2] = ["m.fully_read", "m.push_rules"];
 
 /// How a commit says that a person's account data changed.
 pub(crate) const ACCOUNT_DATA_SUBJECT: &str = "account-data/";
+
+/// How a commit says that a person's push rules, or whom they ignore, changed.
+pub(crate) const UNREAD_RULES_SUBJECT: &str = "unread-rules/";
 
 /// One piece of account data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +117,8 @@ impl Accounts {
         batch.touch(Subject::user(user)).touch(Subject::other(format!("{ACCOUNT_DATA_SUBJECT}{user}")));
         if let Some(room) = room {
             batch.touch(Subject::own(user, room));
+        } else if [PUSH_RULES, IGNORED].contains(&kind) {
+            batch.touch(Subject::other(format!("{UNREAD_RULES_SUBJECT}{user}")));
         }
         Ok(())
     }
@@ -143,6 +149,11 @@ impl Accounts {
     /// Whether any account data of this person changed after `since`. Reads nothing.
     pub fn account_data_changed(&self, user: &UserId, since: Position) -> bool {
         self.changed().account_data.at(user.as_str()) > since
+    }
+
+    /// Whether this person's push rules, or whom they ignore, changed after `since`. Reads nothing.
+    pub fn unread_rules_changed(&self, user: &UserId, since: Position) -> bool {
+        self.changed().unread_rules.at(user.as_str()) > since
     }
 
     /// What changed after `from` up to `to`, for the whole account and for every room, oldest change first.

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     AccountError, Config, Entropy, PresenceBook, PushRules, Session,
-    account_data::ACCOUNT_DATA_SUBJECT,
+    account_data::{ACCOUNT_DATA_SUBJECT, UNREAD_RULES_SUBJECT},
     cached::{ChangedAt, ReadAt},
     device_lists::DEVICES_SUBJECT,
     directory::Directory,
@@ -80,6 +80,8 @@ pub(crate) struct Changed {
     pub(crate) sessions: ChangedAt,
     /// Their account data.
     pub(crate) account_data: ChangedAt,
+    /// What they want to be told of: their push rules and whom they ignore.
+    pub(crate) unread_rules: ChangedAt,
     /// Their one-time and fallback keys.
     pub(crate) one_time_keys: ChangedAt,
     /// The inboxes of their devices.
@@ -109,6 +111,8 @@ impl Changed {
             self.directory.note(user);
         } else if let Some(user) = name.strip_prefix(ACCOUNT_DATA_SUBJECT) {
             self.account_data.note(user, position);
+        } else if let Some(user) = name.strip_prefix(UNREAD_RULES_SUBJECT) {
+            self.unread_rules.note(user, position);
         } else if let Some(user) = name.strip_prefix(INBOX_SUBJECT) {
             self.inboxes.note(user, position);
         } else if let Some(user) = name.strip_prefix(ONE_TIME_SUBJECT) {
@@ -135,6 +139,7 @@ impl Accounts {
             user: ChangedAt::since(start),
             sessions: ChangedAt::since(start),
             account_data: ChangedAt::since(start),
+            unread_rules: ChangedAt::since(start),
             one_time_keys: ChangedAt::since(start),
             inboxes: ChangedAt::since(start),
             device_lists: AtomicU64::new(start.0),

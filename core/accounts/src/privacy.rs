@@ -9,6 +9,9 @@ use wildmatch::WildMatch;
 
 use crate::{Accounts, cached::ReadAt, error::Result};
 
+/// The type of account data that holds whom a person ignores.
+pub(crate) const IGNORED: &str = "m.ignored_user_list";
+
 /// What becomes of an invite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InviteVerdict {
@@ -106,7 +109,7 @@ impl Accounts {
 
     async fn load_privacy(&self, user: &UserId) -> Result<Privacy> {
         let mut privacy = Privacy::default();
-        if let Some(Value::Object(ignored)) = self.object(user, "m.ignored_user_list").await?.remove("ignored_users") {
+        if let Some(Value::Object(ignored)) = self.object(user, IGNORED).await?.remove("ignored_users") {
             privacy.ignored = ignored.keys().filter_map(|id| UserId::parse(id).ok()).collect();
         }
         // Spec since v1.18, and MSC4380 before it.

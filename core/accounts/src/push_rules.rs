@@ -3,7 +3,6 @@
 //! The set is the account data `m.push_rules`, so that sync tells of it like of any other. Who never changed anything has
 //! nothing stored; who has, gets default rules that came later merged in when the set is read.
 
-use futures_util::FutureExt;
 use lyceum_storage::Batch;
 use ruma::{
     RoomId, UserId,
@@ -32,7 +31,7 @@ const RULE_ID_BYTES_MAX: usize = 255;
 const POLLS: &str = ".org.matrix.msc3930.rule.";
 
 /// The kinds, in the order in which they are looked at.
-const KINDS: [&str; 5] = ["override", "content", "room", "sender", "underride"];
+const KINDS: [&str; 6] = ["override", "content", "postcontent", "room", "sender", "underride"];
 
 /// What a person's rules say of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,18 +54,21 @@ impl PushRules {
 
     /// The actions of the first rule that fits an event; none for one's own event. The event is flattened once, by the
     /// caller, for all who are asked.
-    pub fn actions(&self, event: &FlattenedJson, context: &PushConditionRoomCtx) -> &[Action] {
+    pub async fn actions(&self, event: &FlattenedJson, context: &PushConditionRoomCtx) -> &[Action] {
         if event.get_str("sender") == Some(context.user_id.as_str()) {
             return &[];
         }
-        // The conditions wait for nothing: the only one that could is about thread subscriptions, given by the context.
-        let fits = |rule: &AnyPushRuleRef<'_>| rule.applies(event, context).now_or_never() == Some(true);
-        self.0.iter().find(fits).map_or(&[], AnyPushRuleRef::actions)
+        for rule in self.0.iter() {
+            if rule.applies(event, context).await {
+                return rule.actions();
+            }
+        }
+        &[]
     }
 
     /// What the rules say of an event, as unread counts need it.
-    pub fn notice(&self, event: &FlattenedJson, context: &PushConditionRoomCtx) -> Notice {
-        let actions = self.actions(event, context);
+    pub async fn notice(&self, event: &FlattenedJson, context: &PushConditionRoomCtx) -> Notice {
+        let actions = self.actions(event, context).await;
         Notice {
             notify: actions.iter().any(Action::should_notify),
             highlight: actions.iter().any(Action::is_highlight),
@@ -89,7 +91,7 @@ impl PushRules {
 impl Accounts {
     /// A person's rules. From memory when warm.
     pub async fn push_rules(&self, user: &UserId) -> Result<PushRules> {
-        let changed = self.changed().account_data.at(user.as_str());
+        let changed = self.changed().unread_rules.at(user.as_str());
         if let Some(read) = self.push_rules_cache().get(user)
             && changed <= read.at
         {
@@ -108,6 +110,7 @@ impl Accounts {
             .ok()
             .and_then(|mut stored| serde_json::from_value::<Ruleset>(stored.get_mut("global")?.take()).ok());
         let Some(mut rules) = stored else { return Ok(defaults) };
+        update_postcontent(&mut rules, &defaults);
         rules.update_with_server_default(defaults);
         Ok(rules)
     }
@@ -209,6 +212,18 @@ fn about(condition: &PushCondition, old: &RoomId, new: &RoomId) -> PushCondition
         serde_json::from_value(json).ok()
     });
     moved.unwrap_or_else(|| condition.clone())
+}
+
+/// Gives a stored set the default rules after content as they are now, with what the person made of them: ruma does so for
+/// the specification's kinds alone, and nobody may add to this one (MSC4306).
+fn update_postcontent(rules: &mut Ruleset, defaults: &Ruleset) {
+    let stored = std::mem::take(&mut rules.postcontent);
+    for mut rule in defaults.postcontent.iter().cloned() {
+        if let Some(stored) = stored.get(rule.rule_id.as_str()) {
+            (rule.enabled, rule.actions) = (stored.enabled, stored.actions.clone());
+        }
+        rules.postcontent.insert(rule);
+    }
 }
 
 fn no_rule() -> AccountError {
@@ -328,7 +343,8 @@ mod tests {
         let (accounts, anna) = (&fixture.accounts, user_id!("@anna:test"));
         let context =
             PushConditionRoomCtx::new(room_id!("!r:test").to_owned(), 5_u32.into(), anna.to_owned(), "Anna".into());
-        let notice = async |event: &FlattenedJson| accounts.push_rules(anna).await.unwrap().notice(event, &context);
+        let notice =
+            async |event: &FlattenedJson| accounts.push_rules(anna).await.unwrap().notice(event, &context).await;
         let (plain, mention) = (message("hi", json!({})), message("hi", json!({ "user_ids": [anna] })));
         assert_eq!(notice(&plain).await, Notice { notify: true, highlight: false });
         assert_eq!(notice(&mention).await, Notice { notify: true, highlight: true });

@@ -26,6 +26,7 @@ use crate::{
     room::{Head, Live, Room, recent_events},
     snapshot::KEPT,
     tables::{EVENTS, HEADS, OUTLIERS, Place, StoredPlace, TIMELINE, VERSIONS},
+    thread_subscriptions::SubscriptionsChanged,
     typing::Typing,
 };
 
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     /// before may be old.
     pub(crate) replaced: AtomicU64,
     pub(crate) memberships: Memberships,
+    pub(crate) subscriptions_changed: SubscriptionsChanged,
     typing: Typing,
     receipts: Receipts,
     pub(crate) threads: Threads,
@@ -111,6 +113,7 @@ impl Rooms {
             known: Cache::new(config.events_in_memory_max),
             replaced: AtomicU64::default(),
             memberships: Memberships::default(),
+            subscriptions_changed: SubscriptionsChanged::default(),
             typing: Typing::new(clock.clone()),
             receipts: Receipts::new(store.clone()),
             threads: Cache::new(THREADS_IN_MEMORY_MAX),

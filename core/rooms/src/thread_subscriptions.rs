@@ -5,14 +5,39 @@
 //! they unsubscribed since.
 
 use lyceum_storage::{Batch, CommitError, Position, Subject};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
+use quick_cache::sync::Cache;
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Known, Relation, Result, RoomError, Rooms,
     tables::{SUBSCRIPTIONS, SUBSCRIPTIONS_MOVED},
     write::WRITE_TRIES,
 };
+
+/// People of whom is remembered when they last began or ceased to follow a thread.
+const PEOPLE_IN_MEMORY_MAX: usize = 50_000;
+
+/// When people last began or ceased to follow a thread; `None` for those who never did. Advanced by commits.
+pub(crate) struct SubscriptionsChanged {
+    by_user: Cache<OwnedUserId, Option<Position>>,
+    /// Goes up with every change: what was read before may be old.
+    changes: AtomicU64,
+}
+
+impl Default for SubscriptionsChanged {
+    fn default() -> Self {
+        Self { by_user: Cache::new(PEOPLE_IN_MEMORY_MAX), changes: AtomicU64::default() }
+    }
+}
+
+impl SubscriptionsChanged {
+    fn drop_user(&self, user: &UserId) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_user.remove(user);
+    }
+}
 
 /// A subscription as stored; it stays when it is ended, so that clients learn of the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +76,28 @@ impl Rooms {
         self.event_for(user, room, root).await?;
         let row = self.store().get(&SUBSCRIPTIONS, (user.as_str(), room.as_str(), root.as_str())).await?;
         Ok(row.and_then(|row| row.automatic))
+    }
+
+    /// Whether a person follows a thread, as their push rules ask: the event is in front of them already.
+    pub(crate) async fn follows_thread(&self, user: &UserId, room: &RoomId, root: &EventId) -> Result<bool> {
+        let row = self.store().get(&SUBSCRIPTIONS, (user.as_str(), room.as_str(), root.as_str())).await?;
+        Ok(row.is_some_and(|row| row.automatic.is_some()))
+    }
+
+    /// When a person last began or ceased to follow a thread; `None` if they never did. From memory when warm.
+    pub async fn subscriptions_changed(&self, user: &UserId) -> Result<Option<Position>> {
+        let cache = &self.0.subscriptions_changed;
+        if let Some(at) = cache.by_user.get(user) {
+            return Ok(at);
+        }
+        let changes = cache.changes.load(Ordering::Acquire);
+        let scan = SUBSCRIPTIONS_MOVED.prefix((user.as_str(),)).reversed().limit(1);
+        let last = self.store().scan(&SUBSCRIPTIONS_MOVED, scan).await?;
+        let at = last.first().map(|((_, at), _)| Position(*at));
+        if cache.changes.load(Ordering::Acquire) == changes {
+            cache.by_user.insert(user.to_owned(), at);
+        }
+        Ok(at)
     }
 
     /// Follows a thread: by hand, or automatically because of an event in it.
@@ -104,6 +151,8 @@ impl Rooms {
             if let Some(before) = &before {
                 batch.delete(&SUBSCRIPTIONS_MOVED, (user.as_str(), before.moved));
             }
+            let (shared, person) = (self.0.clone(), user.to_owned());
+            batch.after_commit(move |_| shared.subscriptions_changed.drop_user(&person));
             let (user, room, root) = (user.to_string(), room.to_string(), root.to_string());
             batch.at_position(move |position, writes| {
                 let row = SubscriptionRow { automatic, moved: position.0 };

@@ -3,7 +3,7 @@
 //! Nothing is written per member and message. What was counted is remembered and carried on with what came since, so that a
 //! message costs each syncing member one look at it.
 
-use lyceum_accounts::{AccountError, Accounts, PushRules};
+use lyceum_accounts::{AccountError, Accounts, Privacy, PushRules};
 use lyceum_storage::Position;
 use quick_cache::sync::Cache;
 use ruma::{
@@ -85,9 +85,17 @@ struct Counted {
     read: ReadUpTo,
     /// Up to this event.
     up_to: i64,
-    /// With the account data, and so the rules, of this moment.
+    /// With the rules of this moment.
     rules_at: Position,
+    /// With the threads they followed when that had last changed.
+    followed_at: Option<Position>,
     unread: Unread,
+}
+
+/// By what somebody's events are told from those that concern them.
+struct Reader {
+    rules: PushRules,
+    privacy: Arc<Privacy>,
 }
 
 /// Whose counts these are.
@@ -127,7 +135,7 @@ impl Unreads {
     pub async fn actions(&self, user: &UserId, snapshot: &Snapshot, known: &Known) -> Result<Vec<Action>> {
         let rules = self.accounts().push_rules(user).await?;
         let context = self.push_context(snapshot, user).await?;
-        Ok(rules.actions(&self.flattened(known), &context).to_vec())
+        Ok(rules.actions(&self.flattened(known), &context).await.to_vec())
     }
 
     /// How much of a room that a person is in they have not read.
@@ -135,25 +143,28 @@ impl Unreads {
         let (snapshot, last) = self.rooms().now(room).await?;
         let read = self.rooms().receipts().read_up_to(room, user).await?;
         let key = (user.to_owned(), room.to_owned());
-        let rules_changed = |at: Position| self.accounts().account_data_changed(user, at);
-        let before =
-            self.0.counted.get(&key).filter(|counted| counted.read == read && !rules_changed(counted.rules_at));
+        let rules_changed = |at: Position| self.accounts().unread_rules_changed(user, at);
+        let followed_at = self.rooms().subscriptions_changed(user).await?;
+        let before = self.0.counted.get(&key).filter(|counted| {
+            counted.read == read && counted.followed_at == followed_at && !rules_changed(counted.rules_at)
+        });
         if let Some(counted) = &before
             && counted.up_to == last
         {
             return Ok(counted.unread.clone());
         }
         let rules_at = self.rooms().store().committed();
-        let rules = self.accounts().push_rules(user).await?;
+        let reader =
+            Reader { rules: self.accounts().push_rules(user).await?, privacy: self.accounts().privacy(user).await? };
         let unread = match before {
-            Some(counted) => self.count_on(&counted, last, (&snapshot, user), &rules).await?,
+            Some(counted) => self.count_on(&counted, last, (&snapshot, user), &reader).await?,
             None => None,
         };
         let unread = match unread {
             Some(unread) => unread,
-            None => self.count_anew(&read, last, (&snapshot, user), &rules).await?,
+            None => self.count_anew(&read, last, (&snapshot, user), &reader).await?,
         };
-        self.0.counted.insert(key, Counted { read, up_to: last, rules_at, unread: unread.clone() });
+        self.0.counted.insert(key, Counted { read, up_to: last, rules_at, followed_at, unread: unread.clone() });
         Ok(unread)
     }
 
@@ -163,7 +174,7 @@ impl Unreads {
         counted: &Counted,
         last: i64,
         (snapshot, user): (&Snapshot, &UserId),
-        rules: &PushRules,
+        reader: &Reader,
     ) -> Result<Option<Unread>> {
         let page = self
             .rooms()
@@ -176,7 +187,7 @@ impl Unreads {
         let context = self.push_context(snapshot, user).await?;
         let mut unread = counted.unread.clone();
         for known in page.events.iter().rev() {
-            self.count_one(&mut unread, known, &counted.read, rules, &context).await?;
+            self.count_one(&mut unread, known, &counted.read, reader, &context).await?;
         }
         Ok(Some(unread))
     }
@@ -186,7 +197,7 @@ impl Unreads {
         read: &ReadUpTo,
         last: i64,
         (snapshot, user): (&Snapshot, &UserId),
-        rules: &PushRules,
+        reader: &Reader,
     ) -> Result<Unread> {
         let context = self.push_context(snapshot, user).await?;
         let mut unread = Unread::default();
@@ -199,7 +210,7 @@ impl Unreads {
                 if self.is_own_join(&known, user).await? {
                     break 'pages;
                 }
-                self.count_one(&mut unread, &known, read, rules, &context).await?;
+                self.count_one(&mut unread, &known, read, reader, &context).await?;
                 looked_at += 1;
                 if looked_at == LOOKED_BACK_MAX {
                     break 'pages;
@@ -214,17 +225,18 @@ impl Unreads {
         unread: &mut Unread,
         known: &Known,
         read: &ReadUpTo,
-        rules: &PushRules,
+        reader: &Reader,
         context: &PushConditionRoomCtx,
     ) -> Result<()> {
-        if known.event().sender() == context.user_id || known.redacted_by().is_some() {
+        let sender = known.event().sender();
+        if sender == context.user_id || known.redacted_by().is_some() || reader.privacy.ignores(sender) {
             return Ok(());
         }
         let thread = self.rooms().thread_of(known).await?;
         if read.covers(&thread, known.order().unwrap_or(i64::MIN)) {
             return Ok(());
         }
-        let notice = rules.notice(&self.flattened(known), context);
+        let notice = reader.rules.notice(&self.flattened(known), context).await;
         if notice.notify {
             let counts = unread.by_thread.entry(thread).or_default();
             counts.notification_count += 1;
@@ -259,7 +271,23 @@ impl Unreads {
         let levels: RoomPowerLevels = snapshot.power_levels().clone();
         let room = snapshot.room_id().clone();
         let context = PushConditionRoomCtx::new(room, people.into(), user.to_owned(), name.unwrap_or_default());
-        Ok(context.with_power_levels(levels.into()))
+        let context = context.with_power_levels(levels.into());
+        // Somebody who never followed a thread has clients that cannot: the rules about threads that are not followed would
+        // keep all threads from them.
+        if self.rooms().subscriptions_changed(user).await?.is_none() {
+            return Ok(context);
+        }
+        Ok(self.with_followed_threads(context))
+    }
+
+    /// Lets the rules ask which threads of the room the person follows.
+    fn with_followed_threads(&self, context: PushConditionRoomCtx) -> PushConditionRoomCtx {
+        let (rooms, room, user) = (self.rooms().clone(), context.room_id.clone(), context.user_id.clone());
+        context.with_has_thread_subscription_fn(move |root| {
+            let (rooms, room, user, root) = (rooms.clone(), room.clone(), user.clone(), root.to_owned());
+            // A rule has no way to say that the store failed; whoever needs it next will.
+            Box::pin(async move { rooms.follows_thread(&user, &room, &root).await.unwrap_or(false) })
+        })
     }
 
     /// Whether an event is the person's coming into the room, and not a change of their name.

@@ -1,6 +1,7 @@
 //! What a connection remembers of its client.
 
 use imbl::HashMap;
+use lyceum_rooms::UnreadCounts;
 use lyceum_storage::Position;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -39,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) timeline_limit: u64,
     /// With this state.
     pub(crate) required_state: Arc<BTreeSet<(String, String)>>,
+    /// With so much unread.
+    pub(crate) unread: UnreadCounts,
 }
 
 /// A room's place in the person's order of rooms.

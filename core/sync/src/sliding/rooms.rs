@@ -1,6 +1,6 @@
 //! What a client is told of each room it looks at.
 
-use lyceum_rooms::{Membership, RoomError, RoomState, Snapshot};
+use lyceum_rooms::{Membership, RoomError, RoomState, Snapshot, UnreadCounts};
 use lyceum_storage::Position;
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, UserId, events::StateEventType};
 use std::{
@@ -29,12 +29,13 @@ impl Sync {
         after: &mut Connection,
     ) -> Result<BTreeMap<OwnedRoomId, RoomAnswer>> {
         let mut answers = BTreeMap::new();
+        let rules_changed = self.unread_rules_changed(look).await?;
         for (room, wishes) in watched {
             let sent = look.before.sent.get(room);
             let is_known = sent.is_some_and(|sent| {
                 wishes.timeline_limit <= sent.timeline_limit && wishes.required_state.is_subset(&sent.required_state)
             });
-            if is_known && !self.may_have_changed(look, room) && !self.is_behind(look, room) {
+            if is_known && !rules_changed && !self.may_have_changed(look, room) && !self.is_behind(look, room) {
                 if let Some(sent) = after.sent.get_mut(room) {
                     sent.up_to = look.turn.to.position;
                 }
@@ -58,19 +59,18 @@ impl Sync {
         let user = look.turn.request.user;
         let placed = after.placed.get(room).cloned();
         let standing = placed.as_ref().map(|placed| placed.membership);
-        let remember = |after: &mut Connection| {
+        let remember = |after: &mut Connection, unread: UnreadCounts| {
             let had = sent.map(|sent| (*sent.required_state).clone()).unwrap_or_default();
             let required_state = had.union(&wishes.required_state).cloned().collect();
             let timeline_limit = sent.map_or(0, |sent| sent.timeline_limit).max(wishes.timeline_limit);
             let up_to = look.turn.to.position;
-            after
-                .sent
-                .insert(room.to_owned(), Sent { up_to, timeline_limit, required_state: Arc::new(required_state) });
+            let required_state = Arc::new(required_state);
+            after.sent.insert(room.to_owned(), Sent { up_to, timeline_limit, required_state, unread });
         };
         if matches!(standing, Some(Membership::Invite | Membership::Knock)) {
             let is_news =
                 sent.is_none_or(|sent| placed.as_ref().is_some_and(|placed| placed.bump_stamp > sent.up_to.0));
-            remember(after);
+            remember(after, UnreadCounts::default());
             return Ok(if is_news { Some(self.asked_in(look, room, after).await?) } else { None });
         }
         let snapshot = match self.rooms().snapshot(room).await {
@@ -80,8 +80,10 @@ impl Sync {
         };
         let is_in = snapshot.is_joined(user);
         let mut answer = self.room_answer(look, &snapshot, wishes, sent).await?;
+        let mut unread = UnreadCounts::default();
         if is_in {
-            remember(after);
+            unread = self.unreads().unread(user, room).await?.total();
+            remember(after, unread);
         } else {
             // Gone: told once, then forgotten.
             after.sent.remove(room);
@@ -90,7 +92,7 @@ impl Sync {
             && answer.timeline.is_empty()
             && answer.required_state.is_empty()
             && !answer.limited
-            && !look.turn.changes.may_include(&lyceum_storage::Subject::own(user, room))
+            && sent.is_some_and(|sent| sent.unread == unread)
             && is_in;
         answer.bump_stamp = placed.map(|placed| placed.bump_stamp);
         answer.membership = Some(snapshot.membership(user).as_str());
@@ -99,7 +101,6 @@ impl Sync {
             return Ok(None);
         }
         if is_in {
-            let unread = self.unreads().unread(user, room).await?.total();
             (answer.notification_count, answer.highlight_count) = (unread.notification_count, unread.highlight_count);
         }
         Ok(Some(answer))
@@ -154,6 +155,13 @@ impl Sync {
             invited_count: people_changed.then(|| snapshot.invited_count()),
             ..RoomAnswer::default()
         })
+    }
+
+    /// Whether the person's rules changed, or which threads they follow, and with them perhaps the counts of all rooms.
+    async fn unread_rules_changed(&self, look: &Look<'_>) -> Result<bool> {
+        let (user, since) = (look.turn.request.user, position_before(look));
+        let followed_at = self.rooms().subscriptions_changed(user).await?;
+        Ok(self.accounts().unread_rules_changed(user, since) || followed_at > Some(since))
     }
 
     async fn has_news_since(&self, room: &RoomId, since: Option<Position>, to: Position) -> Result<bool> {
