@@ -29,6 +29,7 @@ use lyceum_workers::notices::{Notices, NoticesParts};
 use lyceum_workers::support::{Support, SupportParts};
 use lyceum_workers::{
     deletions::{Deletions, DeletionsParts},
+    past_purges::PastPurges,
     redactions::Redactions,
 };
 use rand::rngs::StdRng;
@@ -259,6 +260,7 @@ impl Server {
                 clock: clock.clone(),
             }),
             moderation: moderation.clone(),
+            past_purges: PastPurges::new(&store, &rooms, &clock),
             notices,
         };
         Ok(Self {

@@ -11,7 +11,9 @@ use lyceum_rooms::Rooms;
 use lyceum_search::Search;
 use lyceum_sync::Sync;
 use lyceum_web::WebState;
-use lyceum_workers::{deletions::Deletions, moderation::Moderation, notices::Notices, redactions::Redactions};
+use lyceum_workers::{
+    deletions::Deletions, moderation::Moderation, notices::Notices, past_purges::PastPurges, redactions::Redactions,
+};
 use std::sync::Arc;
 
 use crate::{
@@ -63,6 +65,8 @@ pub struct Api {
     pub redactions: Redactions,
     /// Which rooms administrators want taken away.
     pub deletions: Deletions,
+    /// How much of rooms' pasts administrators want forgotten.
+    pub past_purges: PastPurges,
 }
 
 /// Which versions of rooms this server makes and joins.
@@ -100,6 +104,7 @@ handles! {
     notices: Notices,
     redactions: Redactions,
     deletions: Deletions,
+    past_purges: PastPurges,
     clock: Arc<dyn Clock>,
     served_rooms: ServedRooms,
     well_known: WellKnownConfig,

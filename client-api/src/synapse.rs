@@ -3,6 +3,7 @@
 
 pub(crate) mod deletions;
 pub(crate) mod devices;
+pub(crate) mod history;
 pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod notices;

@@ -29,6 +29,7 @@ pub(super) struct Work {
     search: JoinHandle<()>,
     redactions: JoinHandle<()>,
     deletions: JoinHandle<()>,
+    past_purges: JoinHandle<()>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
@@ -59,6 +60,7 @@ impl Server {
         let search = tokio::spawn(async move { search.follow().await });
         let redactions = tokio::spawn(self.client.redactions.clone().run());
         let deletions = tokio::spawn(self.client.deletions.clone().run());
+        let past_purges = tokio::spawn(self.client.past_purges.clone().run());
         self.work = Some(Work {
             sender,
             notifier,
@@ -68,6 +70,7 @@ impl Server {
             search,
             redactions,
             deletions,
+            past_purges,
             campus_rooms,
             moderation,
             support,
@@ -86,6 +89,7 @@ impl Server {
             search,
             redactions,
             deletions,
+            past_purges,
             campus_rooms,
             moderation,
             support,
@@ -100,6 +104,7 @@ impl Server {
         search.abort();
         redactions.abort();
         deletions.abort();
+        past_purges.abort();
         notifier.stop().await;
         feeds.stop().await;
         if let Some(sender) = sender {
@@ -118,6 +123,7 @@ impl Server {
             search,
             redactions,
             deletions,
+            past_purges,
             campus_rooms,
             moderation,
             support,
@@ -131,6 +137,7 @@ impl Server {
         search.abort();
         redactions.abort();
         deletions.abort();
+        past_purges.abort();
         notifier.crash();
         feeds.crash();
         if let Some(sender) = sender {

@@ -43,6 +43,7 @@ async fn everything_is_for_administrators_only() {
         v1("registration_tokens"),
         v1("registration_tokens/t"),
         v1("rooms/!r:alpha.example/block"),
+        v1("purge_history_status/1"),
         v1("fetch_event/$e"),
         v1("statistics/users/media"),
         v1("users/@anna:alpha.example/pushers"),
@@ -65,6 +66,8 @@ async fn everything_is_for_administrators_only() {
         "deactivate/@a:b",
         "reset_password/@a:b",
         "join/!r:b",
+        "purge_history/!r:b",
+        "purge_history/!r:b/$e",
         "rooms/!r:b/make_room_admin",
     ] {
         anna.post(&v1(path), json!({})).await.refused(403, "M_FORBIDDEN");

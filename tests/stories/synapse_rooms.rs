@@ -260,3 +260,82 @@ async fn the_files_of_a_room_are_listed_and_kept_from_everybody() {
     root.get(&v1("room/!unknown:alpha.example/media")).await.refused(404, "M_NOT_FOUND");
     drop(campus);
 }
+
+/// Asks for a past to be forgotten, and waits until it is.
+async fn forgets(root: &Person, path: &str, how: Value) {
+    let id = root.post(&v1(&format!("purge_history/{path}")), how).await.ok()["purge_id"].clone();
+    let status = v1(&format!("purge_history_status/{}", id.as_str().expect("an id")));
+    for _ in 0..LOOKS_MAX {
+        match root.get(&status).await.ok()["status"].as_str() {
+            Some("active") => tokio::task::yield_now().await,
+            status => return assert_eq!(status, Some("complete")),
+        }
+    }
+    panic!("{status} should be done by now")
+}
+
+/// What a room's history says, oldest first.
+async fn history(person: &Person, room: &str) -> Vec<String> {
+    let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=f&limit=500", encoded(room));
+    let page = person.get(&path).await.ok();
+    let bodies = page["chunk"].as_array().expect("events").iter();
+    bodies.filter_map(|event| Some(event["content"]["body"].as_str()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn the_past_of_a_room_is_forgotten_up_to_an_event_or_a_moment() {
+    let (campus, root, anna, ben) = campus().await;
+    let room = anna.creates_public_room().await;
+    ben.joins(&room).await;
+    let mut said = Vec::new();
+    for number in 0..210 {
+        said.push(anna.says(&room, &format!("old {number}")).await);
+    }
+    anna.sets(&room, "m.room.topic", "", json!({ "topic": "kept" })).await;
+    let answer = json!({ "body": "in a thread", "m.relates_to": { "rel_type": "m.thread", "event_id": said[0] } });
+    anna.sends(&room, "m.room.message", answer).await;
+    campus.clock.advance(std::time::Duration::from_secs(60));
+    let moment = campus.clock_ms();
+    let kept = anna.says(&room, "kept").await;
+    let last = anna.says(&room, "last").await;
+
+    forgets(&root, &format!("{}/{}", encoded(&room), encoded(&said[1])), json!({})).await;
+    assert_eq!(history(&ben, &room).await.len(), 213, "those of this server stay unless they are to go as well");
+    let ours = json!({ "delete_local_events": true, "purge_up_to_event_id": said[200] });
+    forgets(&root, &encoded(&room), ours).await;
+    assert_eq!(history(&ben, &room).await[0], "old 200", "more than one page of them is gone");
+    forgets(&root, &encoded(&room), json!({ "delete_local_events": true, "purge_up_to_ts": moment })).await;
+    assert_eq!(history(&ben, &room).await, ["kept", "last"]);
+    let event = |id: &str| format!("/_matrix/client/v3/rooms/{}/event/{}", encoded(&room), encoded(id));
+    ben.get(&event(&said[0])).await.refused(404, "M_NOT_FOUND");
+    ben.get(&event(&kept)).await.ok();
+    let state = ben.get(&format!("/_matrix/client/v3/rooms/{}/state/m.room.topic/", encoded(&room))).await.ok();
+    assert_eq!(state["topic"], "kept", "state is no past");
+    let threads = ben.get(&format!("/_matrix/client/v1/rooms/{}/threads", encoded(&room))).await.ok();
+    assert_eq!(threads["chunk"], json!([]));
+    let synced = ben.get("/_matrix/client/v3/sync").await.ok();
+    let shown = synced["rooms"]["join"][&room]["timeline"]["events"].to_string();
+    assert!(shown.contains(&last) && !shown.contains(&said[209]), "{shown}");
+
+    forgets(&root, &format!("{}/{}", encoded(&room), encoded(&last)), json!({ "delete_local_events": true })).await;
+    ben.says(&room, "it goes on").await;
+    assert_eq!(history(&anna, &room).await, ["last", "it goes on"]);
+}
+
+#[tokio::test]
+async fn a_past_that_cannot_be_forgotten_is_refused() {
+    let (_campus, root, anna, ben) = campus().await;
+    let (room, other) = (anna.creates_room().await, anna.creates_room().await);
+    let elsewhere = anna.says(&other, "elsewhere").await;
+    let purge = |path: &str| v1(&format!("purge_history/{path}"));
+    let of_room = purge(&encoded(&room));
+    root.post(&of_room, json!({})).await.refused(400, "M_BAD_JSON");
+    root.post(&of_room, json!({ "purge_up_to_ts": "yesterday" })).await.refused(400, "M_BAD_JSON");
+    root.post(&of_room, json!({ "purge_up_to_ts": 1 })).await.refused(404, "M_NOT_FOUND");
+    root.post(&format!("{of_room}/{}", encoded(&elsewhere)), json!({})).await.refused(404, "M_NOT_FOUND");
+    root.post(&purge("!nowhere:alpha.example"), json!({ "purge_up_to_ts": 1 })).await.refused(404, "M_NOT_FOUND");
+    root.get(&v1("purge_history_status/7")).await.refused(404, "M_NOT_FOUND");
+    root.get(&v1("purge_history_status/x")).await.refused(404, "M_NOT_FOUND");
+    ben.post(&of_room, json!({ "purge_up_to_ts": 1 })).await.refused(403, "M_FORBIDDEN");
+    ben.get(&v1("purge_history_status/7")).await.refused(403, "M_FORBIDDEN");
+}

@@ -7,7 +7,7 @@ use crate::{
     Api,
     admin::whois,
     synapse::{
-        self, deletions, devices, media, membership, notices, reading, redactions, reports, restraints, rooms,
+        self, deletions, devices, history, media, membership, notices, reading, redactions, reports, restraints, rooms,
         statistics, tokens, users, users_list,
     },
 };
@@ -83,6 +83,9 @@ fn places(routes: Routes<Api>) -> Routes<Api> {
         .mount_at(DELETE, &["/_synapse/admin/v2/rooms/{room_id}"], PLAIN, deletions::delete_in_background)
         .mount_at(GET, &["/_synapse/admin/v2/rooms/{room_id}/delete_status"], PLAIN, deletions::status_of_room)
         .mount_at(GET, &["/_synapse/admin/v2/rooms/delete_status/{delete_id}"], PLAIN, deletions::status)
+        .mount_at(POST, &["/_synapse/admin/v1/purge_history/{room_id}"], PLAIN, history::purge)
+        .mount_at(POST, &["/_synapse/admin/v1/purge_history/{room_id}/{event_id}"], PLAIN, history::purge_before_event)
+        .mount_at(GET, &["/_synapse/admin/v1/purge_history_status/{purge_id}"], PLAIN, history::status)
         .mount_at(GET, &block, PLAIN, deletions::block)
         .mount_at(PUT, &block, PLAIN, deletions::set_block)
         .mount_at(GET, &["/_synapse/admin/v1/rooms/{room_id}/messages"], PLAIN, reading::messages)

@@ -74,7 +74,7 @@ impl Rooms {
     }
 
     /// The place before the first event that is not older than a moment, by halving.
-    async fn place_of(&self, room: &RoomId, ts: MilliSecondsSinceUnixEpoch) -> Result<i64> {
+    pub(crate) async fn place_of(&self, room: &RoomId, ts: MilliSecondsSinceUnixEpoch) -> Result<i64> {
         let (mut low, mut high) =
             (self.edge(room, Direction::Forward).await?, self.edge(room, Direction::Backward).await?);
         while low < high {
@@ -105,6 +105,6 @@ fn nearest(events: &[Arc<Known>], ts: MilliSecondsSinceUnixEpoch, direction: Dir
     .cloned()
 }
 
-fn nothing_then() -> RoomError {
+pub(crate) fn nothing_then() -> RoomError {
     RoomError::NotFound("there is no event at that time")
 }

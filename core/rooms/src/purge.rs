@@ -113,7 +113,7 @@ impl Rooms {
     }
 
     /// Everything that is kept because of one event.
-    async fn forget_event(&self, room: &RoomId, known: &Known, batch: &mut Batch) -> Result<()> {
+    pub(crate) async fn forget_event(&self, room: &RoomId, known: &Known, batch: &mut Batch) -> Result<()> {
         let (event, order) = (known.event(), known.order());
         batch.delete(&EVENTS, event.id().as_str()).delete(&ARCHIVE, event.id().as_str());
         if let Some(redacts) = event.redacts() {

@@ -5,6 +5,7 @@ pub mod campus;
 pub mod deletions;
 pub mod moderation;
 pub mod notices;
+pub mod past_purges;
 pub mod redactions;
 pub mod support;
 

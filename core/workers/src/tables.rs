@@ -2,7 +2,7 @@
 
 use lyceum_storage::Table;
 
-use crate::{deletions::Deletion, redactions::JobRow};
+use crate::{deletions::Deletion, past_purges::PastPurge, redactions::JobRow};
 
 use crate::{
     moderation::{Case, Notice},
@@ -76,4 +76,11 @@ pub(crate) const DELETIONS: Table<u64, Deletion> = Table::new(
     "w.deletions",
     "which rooms administrators want taken away and how far that is; written by their requests and by what does it, read by \
      both; what ended a day ago goes when the next one comes",
+);
+
+/// By id, which is the position it was taken on at.
+pub(crate) const PAST_PURGES: Table<u64, PastPurge> = Table::new(
+    "w.pastpurge",
+    "how much of rooms' pasts administrators want forgotten and how far that is; written by their requests and by what does it, \
+     read by both; what ended a day ago goes when the next one comes",
 );

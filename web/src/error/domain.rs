@@ -13,7 +13,7 @@ use lyceum_storage::{CommitError, StorageError};
 use lyceum_sync::SyncError;
 use lyceum_workers::moderation::ModerationError;
 use lyceum_workers::notices::NoticeError;
-use lyceum_workers::{deletions::DeletionError, redactions::RedactionError};
+use lyceum_workers::{deletions::DeletionError, past_purges::PastPurgeError, redactions::RedactionError};
 use ruma::{
     IdParseError,
     api::error::{DeserializationError, FromHttpRequestError, IntoHttpError},
@@ -254,6 +254,19 @@ impl From<DeletionError> for ApiError {
             DeletionError::Rooms(error) => error.into(),
             DeletionError::Storage(error) => error.into(),
             DeletionError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<PastPurgeError> for ApiError {
+    fn from(error: PastPurgeError) -> Self {
+        match error {
+            PastPurgeError::Busy => Self::unavailable(error.to_string()),
+            // As Synapse has it.
+            PastPurgeError::UnderWay => Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", error.to_string()),
+            PastPurgeError::Rooms(error) => error.into(),
+            PastPurgeError::Storage(error) => error.into(),
+            PastPurgeError::Commit(error) => error.into(),
         }
     }
 }
