@@ -217,8 +217,8 @@ impl Server {
         });
         let services = self::services(config, outbound_for_services)?;
         accounts.reserve({
-            let services = services.clone();
-            move |user| services.is_exclusive_user(user)
+            let (services, institution) = (services.clone(), institution.clone());
+            move |user| services.is_exclusive_user(user) || (institution.is_enabled() && institution.is_own(user))
         });
         let people = SessionAuthenticator::new(accounts.clone(), Arc::new(services.clone()));
         let web = WebState::new(config.web.clone(), &config.rate_limits, clock.clone(), people, peers.clone());

@@ -243,7 +243,7 @@ impl Accounts {
         &self.0.seen
     }
 
-    /// Says once, at the start, which names belong to application services: nobody else may register them.
+    /// Says once, at the start, which names belong to application services or the institution: nobody else may register them.
     pub fn reserve(&self, exclusive: impl Fn(&UserId) -> bool + Send + Sync + 'static) {
         // A second call changes nothing.
         let _ = self.0.exclusive.set(Box::new(exclusive));

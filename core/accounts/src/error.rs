@@ -30,8 +30,8 @@ pub enum AccountError {
     /// The name cannot be a user name.
     #[error("{0}")]
     InvalidUsername(&'static str),
-    /// The name belongs to an application service.
-    #[error("this user name is reserved for an application service")]
+    /// The name belongs to an application service, or to the institution itself.
+    #[error("this user name is reserved")]
     Exclusive,
     /// The password is refused.
     #[error("{0}")]

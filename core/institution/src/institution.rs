@@ -107,7 +107,7 @@ impl Institution {
         self.0.desk.as_deref()
     }
 
-    /// Whether an account is the institution's own, whose acts no rule judges.
+    /// Whether an account is the institution's own, whose acts no rule judges and whose name nobody may register.
     pub fn is_own(&self, user: &UserId) -> bool {
         user == self.account() || self.desk() == Some(user)
     }

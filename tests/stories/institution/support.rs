@@ -244,3 +244,20 @@ async fn everything_is_passed_on_once_over_a_crash() {
         assert_eq!(found.count(), times, "{words:?}: {messages}");
     }
 }
+
+#[tokio::test]
+async fn nobody_registers_as_one_of_the_institutions_own_accounts() {
+    let register = async |campus: &Campus, name: &str| {
+        let auth = json!({ "type": "m.login.dummy" });
+        let body = json!({ "auth": auth, "username": name, "password": "correct horse 7" });
+        campus.host("alpha.example").stranger().post("/_matrix/client/v3/register", body).await
+    };
+    // Without units and desk no room is needed, and the account is not there yet.
+    let young = Campus::with(["alpha.example"], "institution.enabled = true\n").await;
+    register(&young, "lyceum").await.refused(400, "M_EXCLUSIVE");
+    register(&young, "support").await.ok();
+    let help = Help::with(ANONYMOUS).await;
+    register(&help.campus, "support").await.refused(400, "M_USER_IN_USE");
+    let plain = Campus::of(["alpha.example"]).await;
+    register(&plain, "lyceum").await.ok();
+}
