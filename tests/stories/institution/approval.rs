@@ -177,3 +177,24 @@ async fn who_teaches_a_course_looks_at_the_posts_of_its_room_and_of_no_other() {
     rules::refused_by("entry", ann.post(&path, json!({})).await);
     assert!(host.server.institution().audit().verify().await.expect("readable").findings.is_empty());
 }
+
+#[tokio::test]
+async fn files_and_words_wait_where_a_rule_says_so_and_nothing_else_does() {
+    let rules = "institution.approval = [{ roles = [\"student\"], posts = \"files\" }, \
+                 { roles = [\"student\"], posts = \"words\", words = [\"fool\"] }]\n";
+    let watched = Watched::with(rules).await;
+    let Watched { ann, ben, mia, room, desk, .. } = &watched;
+    let file = json!({ "msgtype": "m.file", "body": "answers.pdf", "url": "mxc://alpha.example/abc" });
+    let file = ann.sends(room, "m.room.message", file).await;
+    told(mia, desk, "answers.pdf").await;
+    let html = json!({ "msgtype": "m.text", "body": "look", "format": "org.matrix.custom.html", "formatted_body": "a <b>FOOL</b>" });
+    ann.sends(room, "m.room.message", html).await;
+    told(mia, desk, ": look").await;
+    ann.says(room, "foolproof").await;
+    ben.sees(room, "foolproof").await;
+    for hidden in ["answers.pdf", "look"] {
+        ben.does_not_see(room, hidden).await;
+    }
+    mia.says(desk, &format!("!approve {}", &file[..9])).await;
+    assert_eq!(ben.sees(room, "answers.pdf").await["event_id"], file.as_str());
+}

@@ -327,3 +327,20 @@ async fn told_in(who: &Person, room: &str, words: &str) -> String {
     let event = who.waits_for(room, fits).await.unwrap_or_else(|| panic!("{} should be told {words:?}", who.id));
     event["content"]["body"].as_str().unwrap_or_default().to_owned()
 }
+
+#[tokio::test]
+async fn a_case_shows_how_a_message_read_before_it_was_rewritten() {
+    let trouble = Trouble::begin().await;
+    let Trouble { ann, ben, mia, room, desk, insult, .. } = &trouble;
+    let relation = json!({ "rel_type": "m.replace", "event_id": insult });
+    let newer = json!({ "msgtype": "m.text", "body": "with pleasure" });
+    let edit =
+        json!({ "msgtype": "m.text", "body": "* with pleasure", "m.new_content": newer, "m.relates_to": relation });
+    ben.sends(room, "m.room.message", edit).await;
+    ann.sees(room, "* with pleasure").await;
+    trouble.report(ann).await;
+    trouble.told(mia, desk, "Case 1 is new").await;
+    let context = trouble.asks(mia, "!context 1", "→ edited:").await;
+    let place = |words: &str| context.find(words).unwrap_or_else(|| panic!("{words:?} should be in {context}"));
+    assert!(place("not with a fool like you") < place("with pleasure"), "both wordings, in order: {context}");
+}
