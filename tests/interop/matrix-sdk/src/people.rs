@@ -87,11 +87,9 @@ impl Person {
         eventually(&format!("{} knows {room} as {state:?}", self.id), known).await
     }
 
-    /// Opens a room they are in, and its live timeline.
+    /// The live timeline of a room they are in.
     pub async fn timeline(&self, room: &RoomId) -> Result<Timeline> {
-        let joined = self.room(room, RoomState::Joined).await?;
-        self.sync.room_list_service().subscribe_to_rooms(&[room]).await;
-        Ok(joined.timeline().await?)
+        Ok(self.room(room, RoomState::Joined).await?.timeline().await?)
     }
 }
 
