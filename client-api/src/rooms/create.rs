@@ -83,8 +83,8 @@ fn new_room(request: Request, server: &ServerName) -> Result<NewRoom, ApiError> 
         alias: request.room_alias_name.as_deref().map(|name| alias(name, server)).transpose()?,
         invite: request.invite,
         is_direct: request.is_direct,
-        last_state: Vec::new(),
         power_levels: request.power_level_content_override.as_ref().map(content).transpose()?,
+        ..NewRoom::default()
     })
 }
 

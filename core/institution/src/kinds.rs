@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use crate::{Group, Role, settings::Finding};
+use crate::{
+    Group, Role,
+    settings::{Finding, POWER_MAX},
+};
 
 /// The kind of rooms that other servers' people made.
 pub const ELSEWHERE: &str = "elsewhere";
@@ -82,6 +85,8 @@ pub struct Kind {
     pub federates: bool,
     /// Whether the directory lists it.
     pub listed: bool,
+    /// The power that something needs in one, where that is not the usual: an act (`invite`, `redact`…) or a type of events.
+    pub levels: BTreeMap<String, i32>,
 }
 
 /// What one of `[institution.kinds.…]` changes of the usual kind of that name, or says of a new one.
@@ -108,6 +113,8 @@ pub struct KindConfig {
     pub federates: Option<bool>,
     /// Whether the directory lists it.
     pub listed: Option<bool>,
+    /// The power that an act (`invite`, `redact`…) or a type of events needs.
+    pub levels: BTreeMap<String, i32>,
 }
 
 impl Kind {
@@ -125,6 +132,7 @@ impl Kind {
             encryption: Encryption::Allowed,
             federates: true,
             listed: false,
+            levels: BTreeMap::new(),
         }
     }
 
@@ -159,6 +167,12 @@ impl Kind {
         self.encryption = config.encryption.unwrap_or(self.encryption);
         self.federates = config.federates.unwrap_or(self.federates);
         self.listed = config.listed.unwrap_or(self.listed);
+        for (what, level) in &config.levels {
+            match (0..=POWER_MAX).contains(level) {
+                true => drop(self.levels.insert(what.clone(), *level)),
+                false => wrong("levels", format!("{what} needs a power between 0 and {POWER_MAX}")),
+            }
+        }
     }
 }
 

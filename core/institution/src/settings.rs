@@ -14,7 +14,7 @@ const ACCOUNT: &str = "lyceum";
 /// The kind of the rooms that people make, unless it is set.
 const DEFAULT_KIND: &str = "study_group";
 /// The greatest power a role may give: what the room's creator had in early versions.
-const POWER_MAX: i32 = 100;
+pub(crate) const POWER_MAX: i32 = 100;
 
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -182,6 +182,7 @@ impl Judge for CampusRules {
         if !kind.federates {
             new.creation_content.insert("m.federate".to_owned(), false.into());
         }
+        new.required_levels.clone_from(&kind.levels);
         if kind.encryption == Encryption::Required {
             set_unless_given(&mut new, StateEventType::RoomEncryption, "algorithm", MEGOLM);
         }

@@ -7,11 +7,11 @@ use ruma::{
     events::{StateEventType, TimelineEventType},
     room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
 };
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     Act, MemberProfile, Membership, Result, RoomError, Rooms, Sender,
-    create_levels::power_levels,
+    create_levels::{power_levels, require_levels},
     membership_acts::member_content,
     write::{WRITE_TRIES, Writing, bad},
 };
@@ -100,6 +100,8 @@ pub struct NewRoom {
     pub is_direct: bool,
     /// What replaces parts of the usual power levels.
     pub power_levels: Option<CanonicalJsonObject>,
+    /// The power that acts and types of events need, whatever else is said.
+    pub required_levels: BTreeMap<String, i32>,
     /// State to be set after everything else.
     pub last_state: Vec<InitialState>,
 }
@@ -118,6 +120,7 @@ impl Default for NewRoom {
             invite: Vec::new(),
             is_direct: false,
             power_levels: None,
+            required_levels: BTreeMap::new(),
             last_state: Vec::new(),
         }
     }
@@ -290,10 +293,11 @@ fn first_state(creator: &UserId, new: &NewRoom, rules: &RoomVersionRules) -> Res
     let given = |kind: &StateEventType| {
         new.initial_state.iter().find(|state| state.kind == *kind && state.state_key.is_empty())
     };
-    let levels = match given(&StateEventType::RoomPowerLevels) {
+    let mut levels = match given(&StateEventType::RoomPowerLevels) {
         Some(given) => given.content.clone(),
         None => power_levels(creator, new, rules)?,
     };
+    require_levels(&mut levels, &new.required_levels);
     let mut drafts = vec![Draft::state(TimelineEventType::RoomPowerLevels, "", levels)];
     if let Some(alias) = &new.alias {
         drafts.push(one_field(TimelineEventType::RoomCanonicalAlias, "alias", alias.as_str()));

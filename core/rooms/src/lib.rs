@@ -102,6 +102,7 @@ pub use campus::{CampusRules, KIND_FIELD, UNIT_FIELD};
 pub use check::{Checked, KeptKeys};
 pub use client_form::{Looker, Unsigned, stripped_form};
 pub use create::{Created, InitialState, NewRoom, Preset};
+pub use create_levels::require_levels;
 pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery, listing};
 pub use earlier::{Fetched, GivenStates};

@@ -95,6 +95,34 @@ async fn what_is_changed_by_hand_heals() {
 }
 
 #[tokio::test]
+async fn a_kind_says_what_its_rooms_ask_power_for() {
+    let levels = "[institution.kinds.announcement]\nlevels = { invite = 50, \"m.room.topic\" = 100 }\n\
+                  [institution.kinds.study_group]\nlevels = { \"m.room.topic\" = 0 }\n";
+    let (campus, ann, tess, dora) = college(levels).await;
+    let host = campus.host("alpha.example");
+    let news = room(&ann, "announcements").await.expect("there is a room for news");
+    let topic = |room: &str| format!("/_matrix/client/v3/rooms/{}/state/m.room.topic", encoded(room));
+    tess.put(&topic(&news), json!({ "topic": "Fun" })).await.refused(403, "M_FORBIDDEN");
+    dora.put(&topic(&news), json!({ "topic": "Rings" })).await.ok();
+
+    let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", encoded(&news));
+    let mut changed = dora.get(&path).await.ok();
+    changed["invite"] = json!(0);
+    dora.put(&path, changed).await.ok();
+    host.in_step().await;
+    assert_eq!(dora.get(&path).await.ok()["invite"], 50, "what is changed by hand heals");
+
+    let group = json!({
+        "creation_content": { "org.lyceum.kind": "study_group" },
+        "power_level_content_override": { "events": { "m.room.topic": 100, "m.room.name": 10 } },
+    });
+    let group = ann.creates_room_with(group).await;
+    let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", encoded(&group));
+    let events = ann.get(&path).await.ok()["events"].clone();
+    assert_eq!((&events["m.room.topic"], &events["m.room.name"]), (&json!(0), &json!(10)));
+}
+
+#[tokio::test]
 async fn an_enrolment_that_ends_takes_a_person_out_and_back_with_history() {
     let (campus, ann, tess, _) = college("").await;
     let host = campus.host("alpha.example");

@@ -9,7 +9,7 @@ use lyceum_institution::{
     policies::{self, Act, Facts, Place, Verdict},
 };
 use lyceum_rooms::{
-    Arrangement, InitialState, KIND_FIELD, Membership, NewRoom, RoomError, Rooms, Snapshot, UNIT_FIELD,
+    Arrangement, InitialState, KIND_FIELD, Membership, NewRoom, RoomError, Rooms, Snapshot, UNIT_FIELD, require_levels,
 };
 use lyceum_storage::{StorageError, Store};
 use parking_lot::Mutex;
@@ -305,6 +305,7 @@ fn new_room(wanted: &Wanted<'_>) -> NewRoom {
         creation_content: object(creation),
         initial_state,
         is_listed: wanted.kind.listed,
+        required_levels: wanted.kind.levels.clone(),
         name: Some(wanted.name.clone()),
         ..NewRoom::default()
     }
@@ -330,6 +331,7 @@ fn power_levels(snapshot: &Snapshot, wanted: &Wanted<'_>) -> Option<InitialState
         }
     }
     content.insert("users".to_owned(), object(json!(users)).into());
+    require_levels(&mut content, &wanted.kind.levels);
     Some(InitialState { kind: StateEventType::RoomPowerLevels, state_key: String::new(), content })
 }
 
