@@ -1,6 +1,7 @@
 //! One server: every crate's handle, built in layer order, and the routes they serve. The only place that sees them all.
 
 mod health;
+mod own_accounts;
 mod work;
 
 use std::path::PathBuf;
@@ -120,6 +121,7 @@ impl Server {
             settings: config.institution(),
         })
         .await?;
+        own_accounts::check(&accounts, &institution).await?;
 
         let rooms = Rooms::new(RoomsParts {
             store: store.clone(),

@@ -211,6 +211,26 @@ fn a_second_server_on_the_same_address_or_data_says_why_it_cannot_start() {
 }
 
 #[test]
+fn somebodys_account_never_becomes_the_institutions_own() {
+    let mut program = Program::start();
+    let made = output(program.directory.path(), &["user", "create", "lyceum", "--generate"]);
+    assert!(made.status.success(), "{made:?}");
+    let directory = std::mem::replace(&mut program.directory, tempfile::tempdir().expect("another directory"));
+    drop(program);
+    let path = directory.path().join("config.toml");
+    let settings = std::fs::read_to_string(&path).expect("the configuration can be read");
+    let enabled = format!("{settings}\n[institution]\nenabled = true\n");
+    std::fs::write(&path, &enabled).expect("the configuration can be written");
+    let refused = output(directory.path(), &["serve"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("@lyceum:campus.example is somebody's") && why.contains("institution.account"), "{why}");
+    std::fs::write(&path, format!("{enabled}account = \"college\"\n")).expect("the configuration can be written");
+    let program = Program::start_in(directory);
+    assert!(program.get("/health").contains("200 OK"));
+}
+
+#[test]
 fn reloading_takes_up_the_log_level_and_survives_a_mistake() {
     let mut program = Program::start();
     let path = program.directory.path().join("config.toml");
