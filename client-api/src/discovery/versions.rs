@@ -40,6 +40,18 @@ const UNSTABLE_FEATURES: &[&str] = &[
     // Pushers that can be switched off, and that count by themselves.
     "org.matrix.msc3881",
     "org.matrix.msc4076",
+    // Invites that are kept away by account data, one by one and all of them.
+    "org.matrix.msc4155",
+    "org.matrix.msc4380.stable",
+    // Account data that are deleted, redactions through `/send`.
+    "org.matrix.msc3391",
+    "com.beeper.msc4169",
+    // Fields of profiles, at their unstable path and at the stable one.
+    "uk.tcpip.msc4133",
+    "uk.tcpip.msc4133.stable",
+    // Rooms shared with somebody: the name that clients look for, and the one since.
+    "uk.half-shot.msc2666.query_mutual_rooms",
+    "uk.half-shot.msc2666.query_mutual_rooms.stable",
     // Pinging application services.
     "fi.mau.msc2659.stable",
 ];
