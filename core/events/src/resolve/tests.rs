@@ -108,6 +108,26 @@ fn a_room_whose_sides_went_different_ways_keeps_its_later_rules() {
     }
 }
 
+/// What all sides agree on can rest on events that no side has in question.
+#[test]
+fn levels_that_changed_twice_on_a_third_side_decide_as_well() {
+    for (version, _) in every_version().skip(1) {
+        let (mut room, mut left) = Room::with_all(version);
+        let (mut right, mut third) = (left.clone(), left.clone());
+        room.sets(&mut left, BOB, "m.room.topic", "", json!({ "topic": "first" })).unwrap();
+        let later = room.sets(&mut right, BOB, "m.room.topic", "", json!({ "topic": "second" })).unwrap();
+        for level in [60, 70] {
+            let levels = room.levels(&[(BOB, level)]);
+            let levels = room.sets(&mut third, ALICE, "m.room.power_levels", "", levels).unwrap();
+            for side in [&mut left, &mut right] {
+                side.state.insert((StateEventType::RoomPowerLevels, String::new()), levels.id().clone());
+            }
+        }
+        let resolved = room.resolves(&[&left, &right]);
+        assert_eq!(resolved[&(StateEventType::RoomTopic, String::new())], *later.id(), "version {version}");
+    }
+}
+
 #[test]
 fn what_is_not_at_hand_is_named_until_all_is() {
     for (version, _) in every_version() {

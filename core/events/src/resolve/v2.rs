@@ -3,6 +3,7 @@
 
 use ruma::{
     EventId, OwnedEventId,
+    events::StateEventType,
     room_version_rules::{RoomVersionRules, StateResolutionV2Rules},
     state_res::{self, utils::event_id_set::EventIdSet},
 };
@@ -107,6 +108,10 @@ fn agreed_that_permits<'a, F: Fn(&EventId) -> Option<Event>>(
     for key in keys {
         if let Some(id) = fork.agreed(&key.0, &key.1) {
             loaded.load(&id);
+            if key.0 == StateEventType::RoomPowerLevels {
+                // Events are ordered by the levels before these levels, one after the other.
+                loaded.chain([id.clone()]);
+            }
             agreed.insert(key, id);
         }
     }
