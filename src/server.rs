@@ -12,7 +12,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use lyceum_accounts::{Accounts, Entropy};
 use lyceum_client_api::{RemoteMemory, ServedRooms};
-use lyceum_events::{Clock, ServerKey, SystemClock};
+use lyceum_events::{Clock, OWNED_STATE, ServerKey, SystemClock};
 use lyceum_federation::Intake;
 use lyceum_institution::{Institution, InstitutionParts};
 use lyceum_media::{Media, MediaParts};
@@ -414,9 +414,10 @@ impl Finds for Finder {
     }
 }
 
-/// The room versions of the specification, all of which are served.
+/// The room versions of the specification, all of which are served, and those with owned state.
 fn served_rooms(default: &RoomVersionId) -> ServedRooms {
-    let versions = (1..=12).filter_map(|version: u8| RoomVersionId::try_from(version.to_string()).ok()).collect();
+    let names = (1..=12).map(|version: u8| version.to_string()).chain(OWNED_STATE.map(str::to_owned));
+    let versions = names.filter_map(|name| RoomVersionId::try_from(name).ok()).collect();
     ServedRooms { default: default.clone(), versions }
 }
 

@@ -67,7 +67,8 @@ pub(crate) async fn create_invite_v1(
 }
 
 fn rules_of(version: &RoomVersionId) -> Result<Arc<RoomVersionRules>, ApiError> {
-    let rules = version.rules().ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
+    let rules =
+        lyceum_events::rules_of(version).ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
     Ok(Arc::new(rules))
 }
 

@@ -4,6 +4,7 @@ mod absence;
 mod devices;
 mod history;
 mod membership;
+mod owned_state;
 mod people;
 mod spaces;
 mod talk;

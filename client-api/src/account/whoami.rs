@@ -2,9 +2,14 @@
 
 use axum::extract::State;
 use lyceum_accounts::Accounts;
+use lyceum_events::rules_of;
 use lyceum_institution::Institution;
 use lyceum_web::{Authed, RawJson};
-use ruma::api::client::{account::whoami, discovery::get_capabilities};
+use ruma::{
+    RoomVersionId,
+    api::client::{account::whoami, discovery::get_capabilities},
+    room_version_rules::RoomVersionDisposition,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{ServedRooms, answers::Raw};
@@ -28,7 +33,7 @@ pub(crate) async fn get_capabilities(
 ) -> Raw {
     let has_password = accounts.has_password(&request.session.user_id).await?;
     let available: Map<String, Value> =
-        rooms.versions.iter().map(|version| (version.to_string(), "stable".into())).collect();
+        rooms.versions.iter().map(|version| (version.to_string(), stability(version).into())).collect();
     let yes = json!({ "enabled": true });
     let mut capabilities = json!({
         "m.change_password": { "enabled": has_password },
@@ -52,4 +57,12 @@ pub(crate) async fn get_capabilities(
         });
     }
     RawJson::of(&json!({ "capabilities": capabilities }))
+}
+
+/// What clients are told of a room version: whether rooms of it are for everybody.
+fn stability(version: &RoomVersionId) -> &'static str {
+    match rules_of(version).map(|rules| rules.disposition) {
+        Some(RoomVersionDisposition::Stable) => "stable",
+        _ => "unstable",
+    }
 }

@@ -1,7 +1,7 @@
 //! Coming into a room by the help of a server that is in it
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#joining-rooms)).
 
-use lyceum_events::Event;
+use lyceum_events::{Event, rules_of};
 use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template, WholeState};
 use lyceum_rooms::{Acceptance, Arrival, Borrowed, Joining, Place};
 use lyceum_web::ApiError;
@@ -63,7 +63,7 @@ impl Remote {
         ours: Event,
         answer: JoinAnswer,
     ) -> Result<(), ApiError> {
-        let rules = version.rules().ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
+        let rules = rules_of(&version).ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
         let rules = Arc::new(rules);
         let JoinAnswer { mut state, mut auth_chain, event, members_omitted, .. } = answer;
         if members_omitted {

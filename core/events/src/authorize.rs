@@ -1,6 +1,7 @@
 //! Whether a room's rules permit an event: the specification's checks, by ruma, over facts that were loaded before.
 
 pub(crate) mod message;
+pub(crate) mod owned;
 
 use ruma::{
     EventId, OwnedEventId, RoomId, UserId,
@@ -70,7 +71,10 @@ pub fn authorize_by_state(
     if message::surely_permits(event, rules, &state) {
         return Ok(());
     }
-    check_state_dependent_auth_rules(&rules.authorization, event, state).map_err(Denied)
+    match owned::owner_of(event.kind(), event.state_key(), rules)? {
+        Some(owner) => owned::authorize(event, &owner, rules, &state),
+        None => check_state_dependent_auth_rules(&rules.authorization, event, state).map_err(Denied),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::{borrow::Cow, ops::Range, sync::OnceLock};
 
 use crate::{
     AUTH_EVENTS_MAX, EVENT_BYTES_MAX, Event, EventError, ID_BYTES_MAX, PREV_EVENTS_MAX, ServerKey,
+    authorize::owned::{owner_of, state_key_bytes_max},
     canonical::{write_integer, write_object, write_string, write_value},
     check_format, create_of,
     event::Parsed,
@@ -184,9 +185,17 @@ enum Shape<'a> {
 
 impl Parts<'_> {
     fn check(&self) -> Result<(), EventError> {
-        let longest = [&self.kind, self.state_key.unwrap_or_default(), self.event_id.as_deref().unwrap_or_default()];
+        let longest = [&self.kind, self.event_id.as_deref().unwrap_or_default()];
         if longest.iter().any(|text| text.len() > ID_BYTES_MAX) {
-            return Err(EventError::Malformed(format!("a type, state key or id is longer than {ID_BYTES_MAX} bytes")));
+            return Err(EventError::Malformed(format!("a type or id is longer than {ID_BYTES_MAX} bytes")));
+        }
+        if let Some(state_key) = self.state_key {
+            let max = state_key_bytes_max(self.rules);
+            if state_key.len() > max {
+                return Err(EventError::Malformed(format!("the state key is longer than {max} bytes")));
+            }
+            let owner = owner_of(&self.kind.as_str().into(), self.state_key, self.rules);
+            owner.map_err(|denied| EventError::Malformed(denied.0))?;
         }
         if self.placing.prev_events.len() > PREV_EVENTS_MAX || self.placing.auth_events.len() > AUTH_EVENTS_MAX {
             return Err(EventError::malformed("too many events are named before it"));

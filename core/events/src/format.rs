@@ -6,7 +6,7 @@ use ruma::{
     room_version_rules::{EventsReferenceFormatVersion, RoomVersionRules},
 };
 
-use crate::{EventError, canonical::canonical};
+use crate::{EventError, authorize::owned::state_key_bytes_max, canonical::canonical};
 
 /// The bytes a signed event may have in canonical form.
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -22,9 +22,8 @@ pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> R
     if canonical(object).len() > EVENT_BYTES_MAX {
         return Err(EventError::TooLarge);
     }
-    for name in ["type", "state_key"] {
-        text(object, name)?;
-    }
+    text(object, "type", ID_BYTES_MAX)?;
+    text(object, "state_key", state_key_bytes_max(rules))?;
     check_fields(object, rules)
 }
 
@@ -32,16 +31,16 @@ pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> R
 pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
     // Before version 11 servers counted characters here, and rooms have such events.
     let named = if rules.redaction.content_field_redacts { text } else { text_in_characters };
-    let kind = required(named(object, "type")?, "type")?;
-    required(text(object, "sender")?, "sender")?;
-    named(object, "state_key")?;
+    let kind = required(named(object, "type", ID_BYTES_MAX)?, "type")?;
+    required(text(object, "sender", ID_BYTES_MAX)?, "sender")?;
+    named(object, "state_key", state_key_bytes_max(rules))?;
     if kind == "m.room.redaction" && !rules.redaction.content_field_redacts {
-        text(object, "redacts")?;
+        text(object, "redacts", ID_BYTES_MAX)?;
     }
     if rules.event_format.require_event_id {
-        required(text(object, "event_id")?, "event_id")?;
+        required(text(object, "event_id", ID_BYTES_MAX)?, "event_id")?;
     }
-    let room_id = text(object, "room_id")?;
+    let room_id = text(object, "room_id", ID_BYTES_MAX)?;
     if kind != "m.room.create" || rules.event_format.require_room_create_room_id {
         required(room_id, "room_id")?;
     }
@@ -63,19 +62,23 @@ pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRule
     Ok(())
 }
 
-fn text<'a>(object: &'a CanonicalJsonObject, name: &str) -> Result<Option<&'a str>, EventError> {
+fn text<'a>(object: &'a CanonicalJsonObject, name: &str, max: usize) -> Result<Option<&'a str>, EventError> {
     match object.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) if text.len() <= ID_BYTES_MAX => Ok(Some(text)),
-        Some(Value::String(_)) => Err(EventError::Malformed(format!("`{name}` is longer than {ID_BYTES_MAX} bytes"))),
+        Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
+        Some(Value::String(_)) => Err(EventError::Malformed(format!("`{name}` is longer than {max} bytes"))),
         Some(_) => Err(EventError::Malformed(format!("`{name}` is not a string"))),
     }
 }
 
-fn text_in_characters<'a>(object: &'a CanonicalJsonObject, name: &str) -> Result<Option<&'a str>, EventError> {
+fn text_in_characters<'a>(
+    object: &'a CanonicalJsonObject,
+    name: &str,
+    max: usize,
+) -> Result<Option<&'a str>, EventError> {
     match object.get(name) {
-        Some(Value::String(text)) if text.chars().count() <= ID_BYTES_MAX => Ok(Some(text)),
-        _ => text(object, name),
+        Some(Value::String(text)) if text.chars().count() <= max => Ok(Some(text)),
+        _ => text(object, name, max),
     }
 }
 

@@ -4,7 +4,7 @@
 //! in which all crates above pass events on. An event comes to be in one of three ways: [`build`] (ours), [`Received`]
 //! (another server's, to be verified), [`Event::from_stored`] (from our own store, trusted).
 //!
-//! Room versions 1 to 12. In versions 1 to 5 the specification lets events hold numbers that canonical JSON cannot; such
+//! Room versions 1 to 12, and those of `versions`. In versions 1 to 5 the specification lets events hold numbers that canonical JSON cannot; such
 //! events are refused here as in later versions.
 
 mod authorize;
@@ -20,6 +20,7 @@ mod received;
 mod redact;
 mod resolve;
 mod verify;
+mod versions;
 
 #[cfg(test)]
 mod testing;
@@ -39,3 +40,4 @@ pub use resolve::{Fork, ResolveError, StateMap, missing_from_auth_chains, resolv
 pub use verify::{
     PublicKey, PublicKeys, SignatureError, is_public_key, is_signed_with, required_servers, signed_with, verify_json,
 };
+pub use versions::{OWNED_STATE, rules_of};

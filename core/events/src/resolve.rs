@@ -1,9 +1,11 @@
 //! State resolution: from the states after several ends of a room's graph, the one state before the next event.
-//! Version 2 (and 2.1, since room version 12) is ruma's; version 1 is in `v1`.
+//! Version 2 (and 2.1, since room version 12) is ruma's, except in rooms with rules of their own (`by_hand`); version 1 is
+//! in `v1`.
 //!
 //! A room's state can be large and its forks small, so only where the states differ is looked at: whatever all of them
 //! agree on is asked for entry by entry. That gives the same answer as whole states do, see [`resolve_states`].
 
+mod by_hand;
 mod chains;
 mod v1;
 mod v2;

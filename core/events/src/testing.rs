@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use crate::{
     Denied, Draft, Event, Placing, PublicKeys, ServerKey, StateMap, auth_types, authorize_by_auth_events,
-    authorize_by_state, build, create_of, parse_object, sign, template,
+    authorize_by_state, build, create_of, parse_object, rules_of, sign, template,
 };
 
 pub(crate) const ALICE: &str = "@alice:alpha.test";
@@ -76,7 +76,17 @@ pub(crate) struct Room {
 impl Room {
     /// A public room that Alice made and the others joined; Bob has half her power.
     pub(crate) fn with_all(version: u8) -> (Self, Branch) {
-        let (mut room, mut main) = Self::of_alice(version);
+        Self::with_all_by(version, rules(version))
+    }
+
+    /// Such a room of versions 10 and 11 with owned state.
+    pub(crate) fn with_owned_state(version: &'static str) -> (Self, Branch) {
+        let (_, number) = version.rsplit_once('.').unwrap();
+        Self::with_all_by(number.parse().unwrap(), rules_of(&version.try_into().unwrap()).unwrap())
+    }
+
+    fn with_all_by(version: u8, rules: RoomVersionRules) -> (Self, Branch) {
+        let (mut room, mut main) = Self::of_alice(version, rules);
         room.sets(&mut main, ALICE, "m.room.join_rules", "", json!({ "join_rule": "public" })).unwrap();
         room.sets(&mut main, ALICE, "m.room.power_levels", "", room.levels(&[(BOB, 50)])).unwrap();
         for person in [BOB, CAROL, DAVE] {
@@ -86,8 +96,7 @@ impl Room {
     }
 
     /// A room with Alice in it.
-    pub(crate) fn of_alice(version: u8) -> (Self, Branch) {
-        let rules = rules(version);
+    fn of_alice(version: u8, rules: RoomVersionRules) -> (Self, Branch) {
         let id = (version < 12).then(|| "!room:alpha.test".try_into().unwrap());
         let mut room = Self { rules, version, id, events: HashMap::new(), now_ms: 1_000 };
         let mut main = Branch::default();

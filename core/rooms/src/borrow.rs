@@ -2,7 +2,7 @@
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#joining-rooms)). Of a template only the event's place in the
 //! graph, and who vouches for a join, is believed; everything else this server writes itself.
 
-use lyceum_events::{Event, Placing, build};
+use lyceum_events::{Event, Placing, build, rules_of};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, RoomId, RoomVersionId, ServerName, UserId,
     events::TimelineEventType, room_version_rules::RoomVersionRules,
@@ -91,7 +91,7 @@ impl Rooms {
         version: &RoomVersionId,
         (server, signed): (&ServerName, &CanonicalJsonObject),
     ) -> Result<Event> {
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let of = |object: &CanonicalJsonObject| object.get("signatures")?.as_object()?.get(server.as_str()).cloned();
         let signature = of(signed).ok_or_else(|| RoomError::Bad(format!("{server} did not sign the event")))?;
         let mut object = event.object();
@@ -104,7 +104,7 @@ impl Rooms {
 
 impl Borrowed<'_> {
     fn rules(&self) -> Result<RoomVersionRules> {
-        self.version.rules().ok_or_else(|| RoomError::UnsupportedVersion(self.version.to_string()))
+        rules_of(self.version).ok_or_else(|| RoomError::UnsupportedVersion(self.version.to_string()))
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -154,7 +154,7 @@ impl Borrowed<'_> {
 
 /// Whether nobody vouches for joins in a room version.
 fn user_free(version: &RoomVersionId) -> bool {
-    version.rules().is_none_or(|rules| !rules.authorization.restricted_join_rule)
+    rules_of(version).is_none_or(|rules| !rules.authorization.restricted_join_rule)
 }
 
 #[cfg(test)]

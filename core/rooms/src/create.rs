@@ -1,7 +1,7 @@
 //! Making rooms. The events of a new room are decided on one after another and written as one batch: a room is there
 //! whole, with its creator, rules, name and local invites, or not at all.
 
-use lyceum_events::{Draft, Placing, build};
+use lyceum_events::{Draft, Placing, build, rules_of};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
     events::{StateEventType, TimelineEventType},
@@ -151,7 +151,7 @@ impl Rooms {
             Err(verdict) => return Err(verdict.into_result().err().unwrap_or(RoomError::Busy)),
         };
         let version = new.version.clone().unwrap_or_else(|| self.0.config.default_version.clone());
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(&version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         check_request(&new)?;
         self.judge(creator, &Act::Create { new: &new }).await?;
         if let Some(alias) = &new.alias {

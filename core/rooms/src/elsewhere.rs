@@ -1,6 +1,6 @@
 //! Memberships of rooms that this server is not in: invites and knocks, with what was told of the room.
 
-use lyceum_events::{Event, Placing, build, sign};
+use lyceum_events::{Event, Placing, build, rules_of, sign};
 use lyceum_storage::{Batch, Subject};
 use ruma::{OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ impl Rooms {
         event: Event,
         stripped: Vec<String>,
     ) -> Result<Event> {
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let invitee = invitee_of(&event).ok_or_else(|| RoomError::InvalidParam("this is not an invite".to_owned()))?;
         if !self.is_local(&invitee) || event.sender().server_name() != origin {
             let why = "the invite is not from one of your people to one of ours";
@@ -120,7 +120,7 @@ impl Rooms {
     pub async fn leave_outside(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<()> {
         let Some(row) = self.membership(user, room).await? else { return Ok(()) };
         let version = self.version_outside(user, room).await?.unwrap_or(RoomVersionId::V1);
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(&version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let content = member_content(Membership::Leave, &MemberProfile::default());
         let placing = Placing {
             room_id: Some(room),

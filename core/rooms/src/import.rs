@@ -1,6 +1,6 @@
 //! Bringing in events of another server's room: many at once, each checked against those that permit it.
 
-use lyceum_events::{Event, authorize_by_auth_events, authorize_by_state, create_of};
+use lyceum_events::{Event, authorize_by_auth_events, authorize_by_state, create_of, rules_of};
 use lyceum_storage::{Batch, Pending};
 use ruma::{EventId, OwnedEventId, RoomId, RoomVersionId, room_version_rules::RoomVersionRules};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -31,7 +31,7 @@ pub struct Imported {
 impl Rooms {
     /// Brings in events of a room without a place in its timeline. Those here already stay as they are.
     pub async fn import(&self, room_id: &RoomId, version: &RoomVersionId, events: Vec<Event>) -> Result<Imported> {
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let room = self.room(room_id);
         let _alone = room.writer.clone().lock_owned().await;
         if !room.queued.lock().is_empty() {

@@ -1,6 +1,6 @@
 //! The handle to all rooms, and how rooms come into memory and leave it.
 
-use lyceum_events::{Clock, Event, ServerKey};
+use lyceum_events::{Clock, Event, ServerKey, rules_of};
 use lyceum_storage::Store;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -363,7 +363,7 @@ impl Rooms {
 /// The version of a room and its rules.
 pub(crate) fn version_of(name: &str) -> Result<(RoomVersionId, Arc<RoomVersionRules>)> {
     let version = RoomVersionId::try_from(name).map_err(|_| RoomError::Damaged(format!("room version {name}")))?;
-    let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+    let rules = rules_of(&version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
     Ok((version, Arc::new(rules)))
 }
 

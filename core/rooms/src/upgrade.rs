@@ -3,7 +3,7 @@
 mod levels;
 
 use levels::{Privileged, highest, passed_on};
-use lyceum_events::Draft;
+use lyceum_events::{Draft, rules_of};
 use lyceum_storage::{Batch, Subject};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
@@ -40,7 +40,7 @@ impl Rooms {
         version: &RoomVersionId,
         creators: &[OwnedUserId],
     ) -> Result<OwnedRoomId> {
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let old = self.snapshot(room).await.map_err(unknown_is_forbidden)?;
         if !old.is_joined(user) || !old.power_levels().user_can_send_state(user, StateEventType::RoomTombstone) {
             return Err(RoomError::forbidden("you may not upgrade this room"));

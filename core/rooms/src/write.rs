@@ -3,7 +3,7 @@
 
 use futures_util::{FutureExt, future::Shared};
 use lyceum_events::{
-    Draft, Event, EventError, Placing, auth_types, authorize_by_auth_events, authorize_by_state, build,
+    Draft, Event, EventError, Placing, auth_types, authorize_by_auth_events, authorize_by_state, build, rules_of,
 };
 use lyceum_storage::{Batch, CommitError, Position, Subject};
 use parking_lot::Mutex;
@@ -124,7 +124,7 @@ impl Rooms {
 
     /// Takes the writing end of a room that does not exist yet.
     pub(crate) async fn write_new(&self, room_id: &RoomId, version: &RoomVersionId) -> Result<Writing> {
-        let rules = version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules_of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let room = self.room(room_id);
         let mut guard = room.writer.clone().lock_owned().await;
         self.fill(&room, &mut guard).await?;

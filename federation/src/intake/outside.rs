@@ -1,6 +1,6 @@
 //! Events of rooms that nobody here is in: of no use, but for those that take back an invite or refuse a knock.
 
-use lyceum_events::Received;
+use lyceum_events::{Received, rules_of};
 use lyceum_peers::Unverified;
 use lyceum_web::ApiError;
 use ruma::{OwnedUserId, RoomId};
@@ -34,7 +34,7 @@ impl Intake {
 
     async fn sent_away(&self, room: &RoomId, user: &OwnedUserId, pdu: &RawValue) -> Result<bool, ApiError> {
         let version = self.0.rooms.version_outside(user, room).await?;
-        let Some(rules) = version.and_then(|version| version.rules()).map(Arc::new) else { return Ok(false) };
+        let Some(rules) = version.and_then(|version| rules_of(&version)).map(Arc::new) else { return Ok(false) };
         let Ok(event) = Received::parse(pdu.get(), &rules) else { return Ok(false) };
         match self.0.peers.verify_events(vec![Unverified { event, rules }]).await?.pop() {
             Some(Ok(verified)) => Ok(self.0.rooms.take_rejection(&verified.into_event()).await?),

@@ -78,7 +78,7 @@ fn permits(
 }
 
 impl Levels {
-    fn of(&self, user: &UserId) -> UserPowerLevel {
+    pub(super) fn of(&self, user: &UserId) -> UserPowerLevel {
         self.users.get(user).copied().unwrap_or(self.users_default).into()
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 
 use super::*;
+use crate::OWNED_STATE;
 use crate::testing::{ALICE, BOB, Branch, CAROL, DAVE, PEOPLE, Room, every_version};
 
 impl Room {
@@ -161,6 +162,7 @@ enum Act {
     Levels { by: usize, of: usize, level: i64 },
     JoinRule { by: usize, rule: &'static str },
     Topic { by: usize },
+    Beacon { by: usize, of: usize },
     Say { by: usize },
 }
 
@@ -175,6 +177,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (person.clone(), prop::sample::select(vec!["public", "invite"]))
             .prop_map(|(by, rule)| Act::JoinRule { by, rule }),
         2 => person.clone().prop_map(|by| Act::Topic { by }),
+        1 => (person.clone(), person.clone()).prop_map(|(by, of)| Act::Beacon { by, of }),
         1 => person.prop_map(|by| Act::Say { by }),
     ]
 }
@@ -198,6 +201,8 @@ impl Room {
                 self.sets(branch, PEOPLE[by], "m.room.join_rules", "", json!({ "join_rule": rule }))
             }
             Act::Topic { by } => self.sets(branch, PEOPLE[by], "m.room.topic", "", json!({ "topic": "x" })),
+            // Another's only in rooms with owned state.
+            Act::Beacon { by, of } => self.sets(branch, PEOPLE[by], "beacon", PEOPLE[of], json!({})),
             Act::Say { by } => self.says(branch, PEOPLE[by], "x"),
         };
     }
@@ -228,17 +233,46 @@ impl Room {
 
 type Conflicts = state_res::StateMap<Vec<OwnedEventId>>;
 
+/// An event of a room with owned state is decided like one of its own kind: by the power its sender has over its owner when
+/// the sides meet, not by that on its own side.
+#[test]
+fn who_lost_power_on_one_side_sets_no_more_of_others_on_the_other() {
+    for version in OWNED_STATE {
+        let (mut room, mut left) = Room::with_owned_state(version);
+        let mut levels = room.levels(&[(BOB, 60), (CAROL, 50), (DAVE, 50)]);
+        levels["state_default"] = 40.into();
+        room.sets(&mut left, ALICE, "m.room.power_levels", "", levels.clone()).unwrap();
+        let key = format!("{CAROL}_phone");
+        let own = room.sets(&mut left, CAROL, "beacon", &key, json!({})).unwrap();
+        let (mut right, mut third) = (left.clone(), left.clone());
+        levels["users"][BOB] = 50.into();
+        room.sets(&mut left, ALICE, "m.room.power_levels", "", levels).unwrap();
+        room.sets(&mut right, BOB, "beacon", &key, json!({})).unwrap();
+        let held = |state: &StateMap| room.holds(state, "beacon", &key).id().clone();
+        let resolved = room.resolves(&[&left, &right]);
+        assert_eq!(held(&resolved), *own.id(), "version {version}");
+        let by_alice = room.sets(&mut third, ALICE, "beacon", &key, json!({})).unwrap();
+        let resolved = room.resolves(&[&third, &right, &left]);
+        let held = room.holds(&resolved, "beacon", &key).id().clone();
+        assert_eq!(held, *by_alice.id(), "version {version}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
+    /// Rooms with owned state are decided by hand: what nobody owns as ruma decides.
     #[test]
     fn any_order_of_arrival_resolves_to_one_state(
-        version in 1_u8..=12,
+        (version, owned) in prop_oneof![
+            4 => (1_u8..=12).prop_map(|version| (version, None)),
+            1 => prop::sample::select(OWNED_STATE.to_vec()).prop_map(|version| (10, Some(version))),
+        ],
         before in prop::collection::vec(act(), 0..6),
         sides in prop::collection::vec(prop::collection::vec(act(), 0..8), 2..4),
         turn in 0_usize..3,
     ) {
-        let (mut room, mut main) = Room::with_all(version);
+        let (mut room, mut main) = owned.map_or_else(|| Room::with_all(version), Room::with_owned_state);
         before.iter().for_each(|act| room.tries(&mut main, act));
         let mut branches = vec![main; sides.len()];
         for (branch, acts) in branches.iter_mut().zip(&sides) {
@@ -247,7 +281,12 @@ proptest! {
         let mut states: Vec<_> = branches.iter().map(|branch| branch.state.clone()).collect();
         let resolved = resolve_states(&states, &room.rules, |id| room.get(id)).unwrap();
         if version > 1 {
-            prop_assert_eq!(&resolved, &room.asks_ruma(&states), "a fork is answered as whole states are");
+            let compared = |mut state: StateMap| {
+                state.retain(|(kind, _), _| owned.is_none() || *kind != StateEventType::from("beacon"));
+                state
+            };
+            let (resolved, by_ruma) = (compared(resolved.clone()), compared(room.asks_ruma(&states)));
+            prop_assert_eq!(&resolved, &by_ruma, "a fork is answered as whole states are");
         }
         let turn = turn % states.len();
         states.rotate_left(turn);

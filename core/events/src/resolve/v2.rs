@@ -9,8 +9,8 @@ use ruma::{
 };
 use std::collections::{HashMap, HashSet};
 
-use super::{Fork, ResolveError, StateMap, chains::Loaded};
-use crate::{Event, auth_types_of, create_of};
+use super::{Fork, ResolveError, StateMap, by_hand, chains::Loaded};
+use crate::{Event, auth_types_of, create_of, versions::has_owned_state};
 
 pub(super) fn resolve(
     fork: &Fork<'_>,
@@ -29,6 +29,10 @@ pub(super) fn resolve(
     };
     let agreed = agreed_that_permits(conflicted.iter().chain(&difference).chain(&subgraph), fork, rules, &mut loaded);
     loaded.all_found()?;
+    if has_owned_state(rules) {
+        let in_question = conflicted.into_iter().chain(difference).collect();
+        return Ok(of_fork(fork, by_hand::decide(in_question, &agreed, rules, &loaded)?));
+    }
     let states: Vec<StateMap> = fork.differing.iter().map(|state| with(state, &agreed)).collect();
     let resolved = state_res::resolve(
         &rules.authorization,
@@ -40,7 +44,12 @@ pub(super) fn resolve(
         |_| Some(subgraph.iter().cloned().collect()),
     )
     .map_err(|error| ResolveError::Damaged(error.to_string()))?;
-    Ok(resolved.into_iter().filter(|((kind, state_key), _)| fork.agreed(kind, state_key).is_none()).collect())
+    Ok(of_fork(fork, resolved))
+}
+
+/// What of a decision the sides did not agree on before.
+fn of_fork(fork: &Fork<'_>, resolved: StateMap) -> StateMap {
+    resolved.into_iter().filter(|((kind, state_key), _)| fork.agreed(kind, state_key).is_none()).collect()
 }
 
 /// The events that are in the auth chains of some of the states, but not of all.
