@@ -241,3 +241,29 @@ async fn what_was_said_before_this_server_came_is_found_once_it_was_fetched() {
     assert_eq!(found["count"], 30);
     assert_eq!(finds(&ben, "astrolabe 7").await, ["astrolabe number 7"]);
 }
+
+#[tokio::test]
+async fn what_was_purged_is_neither_found_nor_counted() {
+    let campus = Campus::with(["alpha.example"], ON).await;
+    let anna = campus.host("alpha.example").admin("anna").await;
+    let (room, other) = (anna.creates_room().await, anna.creates_room().await);
+    let mut said = Vec::new();
+    for n in 0..4 {
+        said.push(anna.says(&room, &format!("compass {n}")).await);
+        anna.says(&other, &format!("compass elsewhere {n}")).await;
+    }
+    anna.sets(&room, "m.room.topic", "", json!({ "topic": "compass" })).await;
+    let counted = || async { ask(&anna, json!({ "search_term": "compass" })).await["count"].clone() };
+    assert_eq!(counted().await, 9);
+    let purge = format!("/_synapse/admin/v1/purge_history/{}/{}", encoded(&room), encoded(&said[2]));
+    let begun = anna.post(&purge, json!({ "delete_local_events": true })).await.ok()["purge_id"].clone();
+    let status = format!("/_synapse/admin/v1/purge_history_status/{}", begun.as_str().expect("an id"));
+    while anna.get(&status).await.ok()["status"] == "active" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(counted().await, 7);
+    assert_eq!(finds(&anna, "compass 0").await, ["compass elsewhere 0"]);
+    assert_eq!(finds(&anna, "compass 2").await, ["compass elsewhere 2", "compass 2"]);
+    let search = campus.host("alpha.example").server.search();
+    assert_eq!(search.rebuild().await.expect("the index is made"), 7, "as if it had been made anew");
+}

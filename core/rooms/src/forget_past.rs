@@ -1,8 +1,8 @@
 //! Forgetting what was said in a room up to a place, at the wish of administrators: messages go, a page at a time. What makes
 //! the room's state stays, and so does what the next event will be built on.
 
-use lyceum_storage::Batch;
-use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
+use lyceum_storage::{Batch, Subject};
+use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId};
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
@@ -25,6 +25,34 @@ pub enum Whose {
     Others,
     /// All.
     Everybodys,
+}
+
+/// A part of a room's past in which messages were forgotten, as its commit tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The room.
+    pub room: OwnedRoomId,
+    /// The first place that was looked at.
+    pub first: i64,
+    /// The last place that was looked at.
+    pub last: i64,
+}
+
+/// How the name of such a subject begins.
+const FORGOTTEN: &str = "forgotten ";
+
+impl Forgotten {
+    fn subject(&self) -> Subject {
+        Subject::other(format!("{FORGOTTEN}{} {} {}", self.first, self.last, self.room))
+    }
+
+    /// What a commit says by one of its subjects, if it is about a forgotten past.
+    pub fn of(subject: &Subject) -> Option<Self> {
+        let Subject::Other(name) = subject else { return None };
+        let mut parts = name.strip_prefix(FORGOTTEN)?.splitn(3, ' ');
+        let (first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { room: OwnedRoomId::try_from(parts.next()?).ok()?, first, last })
+    }
 }
 
 impl Rooms {
@@ -55,9 +83,10 @@ impl Rooms {
         let at = |order: i64| (room_id.as_str(), order);
         let scan = TIMELINE.prefix((room_id.as_str(),)).after(&TIMELINE, at(after)).through(&TIMELINE, at(up_to));
         let page = self.store().scan(&TIMELINE, scan.limit(PAGE)).await?;
-        let Some(((_, last), _)) = page.last() else { return Ok(None) };
-        let (last, rules) = (*last, self.snapshot(room_id).await?.shared_rules());
+        let (Some(((_, first), _)), Some(((_, last), _))) = (page.first(), page.last()) else { return Ok(None) };
+        let (first, last, rules) = (*first, *last, self.snapshot(room_id).await?.shared_rules());
         let (mut batch, mut gone) = (Batch::new(), HashSet::new());
+        batch.touch(Forgotten { room: room_id.to_owned(), first, last }.subject());
         for ((_, order), stored) in page {
             let known = Known::from_stored(stored, Place::Timeline(order), &rules)?;
             let event = known.event();

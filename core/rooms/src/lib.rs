@@ -108,7 +108,7 @@ pub use directory::{DirectoryPage, DirectoryQuery, listing};
 pub use earlier::{Fetched, GivenStates};
 pub use error::{Result, RoomError};
 pub use facts::{CampusMarks, Facts};
-pub use forget_past::Whose;
+pub use forget_past::{Forgotten, Whose};
 pub use held::{HELD_SUBJECT, Held};
 pub use hierarchy::{Outside, OutsideRoom, SpacePage, SpacePart, SpaceRoom, Walk};
 pub use history::Around;

@@ -1,6 +1,6 @@
 //! The handle, and following the stream: what changes in rooms changes in the index.
 
-use lyceum_rooms::{Direction, Fetched, Known, Relation, RoomError, Rooms};
+use lyceum_rooms::{Direction, Fetched, Forgotten, Known, Relation, RoomError, Rooms};
 use lyceum_storage::{Commit, Position, Store, Subject, Tail};
 use ruma::{OwnedRoomId, RoomId, events::TimelineEventType};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -206,9 +206,14 @@ impl Inner {
             for (room, range) in rooms_of(&page.commits) {
                 self.gather(&room, range, seen, &mut changes).await?;
             }
-            let subjects = page.commits.iter().flat_map(|commit| commit.subjects.iter());
-            for Fetched { room, first, last } in subjects.filter_map(Fetched::of) {
+            let subjects = || page.commits.iter().flat_map(|commit| commit.subjects.iter());
+            for Fetched { room, first, last } in subjects().filter_map(Fetched::of) {
                 self.gather_between(&room, (first, last), seen, &mut changes).await?;
+            }
+            for Forgotten { room, first, last } in subjects().filter_map(Forgotten::of) {
+                changes.push(Change::RemoveBetween(room.to_string(), first, last));
+                // What was left there.
+                self.gather_between(&room, (first, last), Seen::Perhaps, &mut changes).await?;
             }
             if page.through == at {
                 break;
@@ -292,7 +297,7 @@ impl Inner {
             Change::Add(entry) | Change::Put(entry) => {
                 (entry.edit.as_deref() == Some(edit)).then(|| entry.event.clone())
             }
-            Change::Remove(_) | Change::RemoveRoom(_) => None,
+            Change::Remove(_) | Change::RemoveRoom(_) | Change::RemoveBetween(..) => None,
         }));
         Ok(edited)
     }

@@ -48,6 +48,8 @@ pub(crate) enum Change {
     Remove(String),
     /// Nothing of the room is to be found.
     RemoveRoom(String),
+    /// Nothing of the room between two orders is to be found.
+    RemoveBetween(String, i64, i64),
 }
 
 /// What is looked for in the index.
@@ -206,6 +208,14 @@ impl Index {
     /// How many there are.
     pub(crate) fn count(&self, sought: &Sought<'_>) -> Result<usize> {
         Ok(self.reader.searcher().search(&self.query(sought), &Count)?)
+    }
+
+    /// Everything of a room between two orders, these included.
+    pub(crate) fn between(&self, room: &str, first: i64, last: i64) -> BooleanQuery {
+        let bound = |order| Bound::Included(Term::from_field_i64(self.fields.order, order));
+        let room = TermQuery::new(Term::from_field_text(self.fields.room, room), IndexRecordOption::Basic);
+        let all: [Box<dyn Query>; 2] = [Box::new(room), Box::new(RangeQuery::new(bound(first), bound(last)))];
+        BooleanQuery::new(all.map(|one| (Occur::Must, one)).into())
     }
 
     fn event_at(&self, searcher: &Searcher, at: DocAddress) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Writing the index.
 
 use lyceum_storage::Position;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use crate::{
@@ -16,8 +16,12 @@ pub(crate) struct Pen {
     writer: IndexWriter,
     /// By edit: the event that has its text now.
     edited: HashMap<String, String>,
+    /// The rooms of which it has something.
+    rooms: HashSet<String>,
     /// Whether there is anything to commit.
     dirty: bool,
+    /// Whether words were taken out that are not to stay on the disk.
+    purged: bool,
 }
 
 impl Index {
@@ -43,7 +47,12 @@ impl Index {
             prepared.set_payload(&through.0.to_string());
             prepared.commit()?;
             pen.edited.clear();
+            pen.rooms.clear();
             pen.dirty = false;
+            if pen.purged {
+                self.write_anew(pen)?;
+                pen.purged = false;
+            }
             Ok(())
         })?;
         Ok(self.reader.reload()?)
@@ -61,14 +70,38 @@ impl Index {
                 pen.writer.delete_term(Term::from_field_text(self.fields.event, &event));
             }
             Change::RemoveRoom(room) => {
-                pen.writer.delete_term(Term::from_field_text(self.fields.room, &room));
+                let term = Term::from_field_text(self.fields.room, &room);
+                // Asked for whenever something happens in an encrypted room, of which there is nothing most of the time.
+                pen.purged |= pen.rooms.contains(&room) || self.reader.searcher().doc_freq(&term)? > 0;
+                pen.writer.delete_term(term);
+            }
+            Change::RemoveBetween(room, first, last) => {
+                pen.writer.delete_query(Box::new(self.between(&room, first, last)))?;
+                pen.purged = true;
             }
         }
         Ok(())
     }
 
+    /// Writes the segments anew that hold something deleted: until then it is only marked, and its words are still there.
+    fn write_anew(&self, pen: &mut Pen) -> Result<()> {
+        for segment in self.engine.searchable_segment_metas()? {
+            if segment.num_deleted_docs() > 0 {
+                // One that is being merged with others at the moment is written anew by that.
+                if let Err(error) = pen.writer.merge(&[segment.id()]).wait() {
+                    tracing::debug!(%error, "a segment of the search index is being written by others");
+                }
+            }
+        }
+        pen.writer.garbage_collect_files().wait()?;
+        Ok(())
+    }
+
     fn add(&self, entry: Entry, pen: &mut Pen) -> Result<()> {
         pen.writer.add_document(self.document(&entry))?;
+        if !pen.rooms.contains(&entry.room) {
+            pen.rooms.insert(entry.room.clone());
+        }
         if let Some(edit) = entry.edit {
             pen.edited.insert(edit, entry.event);
         }
@@ -91,7 +124,7 @@ impl Index {
             Some(held) => held,
             None => {
                 let writer = self.engine.writer_with_num_threads(1, WRITER_BYTES)?;
-                pen.insert(Pen { writer, edited: HashMap::new(), dirty: false })
+                pen.insert(Pen { writer, edited: HashMap::new(), rooms: HashSet::new(), dirty: false, purged: false })
             }
         };
         let done = act(held);
@@ -113,5 +146,57 @@ impl Index {
         document.add_i64(self.fields.order, entry.order);
         document.add_text(self.fields.of(entry.key), &entry.text);
         document
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Stemming, index::Sought};
+
+    fn said(room: &str, order: i64, text: &str) -> Change {
+        Change::Add(Box::new(Entry {
+            event: format!("${room}{order}"),
+            room: room.to_owned(),
+            sender: "@ada:alpha.test".to_owned(),
+            edit: None,
+            order,
+            key: Key::Body,
+            text: text.to_owned(),
+        }))
+    }
+
+    fn finds(index: &Index, word: &str) -> usize {
+        let (words, keys) = ([word.to_owned()], Key::ALL);
+        index.count(&Sought { words: &words, keys: &keys, rooms: None, sender: None, before: None }).unwrap()
+    }
+
+    /// In how many entries a word stands on the disk, those that are only marked as deleted among them.
+    fn holds(index: &Index, word: &str) -> u64 {
+        index.reader.searcher().doc_freq(&Term::from_field_text(index.fields.of(Key::Body), word)).unwrap()
+    }
+
+    #[test]
+    fn what_is_purged_is_not_on_the_disk_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = Index::open(directory.path(), Stemming::None).unwrap();
+        let all = ["!a", "!b"].map(|room| (1..=4).map(move |order| said(room, order, &format!("word{order}"))));
+        index.apply(all.into_iter().flatten().collect()).unwrap();
+        index.commit(Position(1)).unwrap();
+        index.apply(vec![said("!a", 5, "word5"), Change::RemoveBetween("!a".to_owned(), 2, 5)]).unwrap();
+        index.commit(Position(2)).unwrap();
+        let left = ["word1", "word2", "word3", "word4", "word5"];
+        assert_eq!(left.map(|word| finds(&index, word)), [2, 1, 1, 1, 0], "what waited to be committed as well");
+        assert_eq!(left.map(|word| holds(&index, word)), [2, 1, 1, 1, 0]);
+        index.apply(vec![Change::RemoveRoom("!b".to_owned())]).unwrap();
+        index.commit(Position(3)).unwrap();
+        assert_eq!(left.map(|word| holds(&index, word)), [1, 0, 0, 0, 0]);
+        index.apply(vec![said("!c", 1, "word2"), Change::RemoveRoom("!c".to_owned())]).unwrap();
+        index.commit(Position(3)).unwrap();
+        assert_eq!(left.map(|word| holds(&index, word)), [1, 0, 0, 0, 0]);
+        assert_eq!(index.position().unwrap(), Some(Position(3)));
+        drop(index);
+        let index = Index::open(directory.path(), Stemming::None).unwrap();
+        assert_eq!((finds(&index, "word1"), index.position().unwrap()), (1, Some(Position(3))));
     }
 }
