@@ -25,6 +25,7 @@ mod room_finds;
 mod room_members;
 mod rooms;
 mod search;
+mod sliding;
 mod synapse_admin;
 mod synapse_rooms;
 mod threads;

@@ -59,10 +59,12 @@ impl Sync {
         let user = look.turn.request.user;
         let placed = after.placed.get(room).cloned();
         let standing = placed.as_ref().map(|placed| placed.membership);
-        let remember = |after: &mut Connection, unread: UnreadCounts| {
+        let remember = |after: &mut Connection, unread: UnreadCounts, limited: bool| {
             let had = sent.map(|sent| (*sent.required_state).clone()).unwrap_or_default();
             let required_state = had.union(&wishes.required_state).cloned().collect();
-            let timeline_limit = sent.map_or(0, |sent| sent.timeline_limit).max(wishes.timeline_limit);
+            // After a gap the client has no more than it was given just now, whatever it had before.
+            let had = sent.filter(|_| !limited).map_or(0, |sent| sent.timeline_limit);
+            let timeline_limit = had.max(wishes.timeline_limit);
             let up_to = look.turn.to.position;
             let required_state = Arc::new(required_state);
             after.sent.insert(room.to_owned(), Sent { up_to, timeline_limit, required_state, unread });
@@ -70,7 +72,7 @@ impl Sync {
         if matches!(standing, Some(Membership::Invite | Membership::Knock)) {
             let is_news =
                 sent.is_none_or(|sent| placed.as_ref().is_some_and(|placed| placed.bump_stamp > sent.up_to.0));
-            remember(after, UnreadCounts::default());
+            remember(after, UnreadCounts::default(), false);
             return Ok(if is_news { Some(self.asked_in(look, room, after).await?) } else { None });
         }
         let snapshot = match self.rooms().snapshot(room).await {
@@ -83,7 +85,7 @@ impl Sync {
         let mut unread = UnreadCounts::default();
         if is_in {
             unread = self.unreads().unread(user, room).await?.total();
-            remember(after, unread);
+            remember(after, unread, answer.limited);
         } else {
             // Gone: told once, then forgotten.
             after.sent.remove(room);
