@@ -128,7 +128,7 @@ impl Hearing<'_> {
 
     /// Refuses to hear of people whom nobody here shares a room with: it would be of no use, and without end.
     async fn check_company(&self, user: &UserId) -> Result<(), Trouble> {
-        if self.rooms.joined_rooms(user).await?.is_empty() {
+        if !self.rooms.may_share_a_room(user).await? {
             return Err(Trouble::there("nobody here shares a room with that person"));
         }
         Ok(())

@@ -7,8 +7,10 @@
 //! * `outside`: those of rooms that nobody here is in.
 //! * `filling`: what an event builds on and is not here.
 //! * `fetch`: asking for it, and proving it.
+//! * `completing`: the rest of the state of rooms joined with part of it.
 //! * `trouble`: whose fault it is when something is not taken in.
 
+mod completing;
 mod fetch;
 mod filling;
 mod flights;

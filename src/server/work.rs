@@ -30,6 +30,8 @@ pub(super) struct Work {
     redactions: JoinHandle<()>,
     deletions: JoinHandle<()>,
     past_purges: JoinHandle<()>,
+    /// `None` when the server does not federate.
+    completion: Option<JoinHandle<()>>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
@@ -61,6 +63,10 @@ impl Server {
         let redactions = tokio::spawn(self.client.redactions.clone().run());
         let deletions = tokio::spawn(self.client.deletions.clone().run());
         let past_purges = tokio::spawn(self.client.past_purges.clone().run());
+        let completion = self.federates.then(|| {
+            let (intake, clock) = (self.federation.intake.clone(), self.federation.clock.clone());
+            tokio::spawn(intake.complete_rooms(clock))
+        });
         self.work = Some(Work {
             sender,
             notifier,
@@ -71,6 +77,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
+            completion,
             campus_rooms,
             moderation,
             support,
@@ -90,6 +97,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
+            completion,
             campus_rooms,
             moderation,
             support,
@@ -100,7 +108,7 @@ impl Server {
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(&moderation).chain(&support).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(&moderation).chain(&support).chain(&completion).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();
@@ -124,6 +132,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
+            completion,
             campus_rooms,
             moderation,
             support,
@@ -133,7 +142,7 @@ impl Server {
         };
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(moderation).chain(support).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(moderation).chain(support).chain(completion).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();

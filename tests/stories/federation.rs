@@ -5,6 +5,7 @@ mod hostile;
 mod impostors;
 mod joining;
 mod named_errors;
+mod partial;
 mod people;
 mod policy;
 mod receiving;

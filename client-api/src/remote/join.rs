@@ -2,19 +2,22 @@
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#joining-rooms)).
 
 use lyceum_events::{Event, rules_of};
-use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template, WholeState};
-use lyceum_rooms::{Acceptance, Arrival, Borrowed, Joining, Place};
+use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template};
+use lyceum_rooms::{Acceptance, Arrival, Borrowed, Joining, Place, RoomError};
 use lyceum_web::ApiError;
 use ruma::{
     OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, events::TimelineEventType,
     room_version_rules::RoomVersionRules,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Remote, Trouble, as_sent, trouble::of_handing_in};
 
 /// Events of a room that are checked together while those before them are written.
 const PART_EVENTS: usize = 2_000;
+/// How long an answer waits for the rest of a state that came in part: of most rooms it is here by then, so that clients which
+/// are shown whole rooms only see it with their next sync.
+const REST_WAIT: Duration = Duration::from_millis(500);
 
 impl Remote {
     /// Comes into a room by one of the servers that are in it.
@@ -44,9 +47,19 @@ impl Remote {
         let version = self.version_of(&template)?;
         let borrowed = Borrowed { room, version: &version, event: &template.event };
         let event = self.rooms.complete_join(joining, borrowed).await?;
-        let sent = self.peers.send_join(server, room, event.id(), as_sent(&event)?, OmitMembers::No).await;
-        let answer = sent.map_err(of_handing_in)?;
-        self.take_up_join(server, (room, version), event, answer).await
+        let omit = if self.rooms.may_join_in_part(room).await? { OmitMembers::Yes } else { OmitMembers::No };
+        let sent = self.peers.send_join(server, room, event.id(), as_sent(&event)?, omit).await;
+        let mut answer = sent.map_err(of_handing_in)?;
+        if answer.members_omitted && omit == OmitMembers::No {
+            // Nobody asked for that; but the join is made, and the rest is to be had.
+            let whole = self.peers.state(server, room, event.id()).await?;
+            answer = JoinAnswer { state: whole.pdus, auth_chain: whole.auth_chain, members_omitted: false, ..answer };
+        }
+        self.take_up_join(server, (room, version), event, answer).await?;
+        match self.rooms.whole_within(room, REST_WAIT).await {
+            Ok(_) | Err(RoomError::InPart) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The room's version as a template says it, if it is one of those that were offered.
@@ -65,15 +78,13 @@ impl Remote {
     ) -> Result<(), ApiError> {
         let rules = rules_of(&version).ok_or_else(|| ApiError::incompatible_room_version(version.as_str()))?;
         let rules = Arc::new(rules);
-        let JoinAnswer { mut state, mut auth_chain, event, members_omitted, .. } = answer;
-        if members_omitted {
-            // Nobody asked for that; but the join is made, and the rest is to be had.
-            WholeState { pdus: state, auth_chain } = self.peers.state(server, room, ours.id()).await?;
-        }
+        let JoinAnswer { state, auth_chain, event, members_omitted, servers_in_room } = answer;
+        let told = servers_in_room.iter().filter_map(|name| ServerName::parse(name).ok());
+        let others: Vec<_> = std::iter::once(server.to_owned()).chain(told).collect();
         let event = self.countersigned(server, ours, event, &rules).await?;
         let mut arrival = self.rooms.arrival(room, &version);
         let state = self.bring_room_in(server, &mut arrival, (state, auth_chain), &rules).await?;
-        match arrival.join(&event, &state).await? {
+        match arrival.join(&event, &state, members_omitted.then_some(&others[..])).await? {
             Acceptance::Accepted | Acceptance::Known(Place::Timeline(_)) => Ok(()),
             Acceptance::Rejected(why) => Err(ApiError::forbidden(why)),
             Acceptance::SoftFailed | Acceptance::Known(_) => {

@@ -1,6 +1,7 @@
 //! The room directory: looking through it, and what it lists.
 
 use axum::extract::State;
+use lyceum_accounts::Accounts;
 use lyceum_rooms::{Asker, DirectoryQuery, Rooms};
 use lyceum_web::{Answer, ApiError, Authed, Public, RawJson, Ruma};
 use ruma::{
@@ -69,6 +70,7 @@ pub(crate) async fn get_room_visibility(
 /// `PUT /_matrix/client/v3/directory/list/room/{roomId}`.
 pub(crate) async fn set_room_visibility(
     State(rooms): State<Rooms>,
+    State(accounts): State<Accounts>,
     Authed { session, body }: Authed<set_room_visibility::v3::Request>,
 ) -> Answer<set_room_visibility::v3::Response> {
     let listed = match body.visibility {
@@ -76,6 +78,9 @@ pub(crate) async fn set_room_visibility(
         Visibility::Private => false,
         _ => return Err(ApiError::invalid_param("A room is public or private in the directory")),
     };
-    rooms.set_listed(&session.user_id, &body.room_id, listed).await?;
+    match accounts.user(&session.user_id).await?.is_some_and(|account| account.admin) {
+        true => rooms.set_listed_by_administrator(&body.room_id, listed).await?,
+        false => rooms.set_listed(&session.user_id, &body.room_id, listed).await?,
+    }
     Ok(Ruma(set_room_visibility::v3::Response::new()))
 }

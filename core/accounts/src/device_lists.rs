@@ -31,6 +31,14 @@ impl Accounts {
         Ok(())
     }
 
+    /// Notes that the devices of somebody on another server are not what they were, whatever they were.
+    pub async fn note_remote_devices(&self, user: &UserId) -> Result<()> {
+        let mut batch = Batch::new();
+        self.add_device_list_change(&mut batch, user).await?;
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
     /// Whose devices or keys changed after `from` up to `to`, whoever they are: the caller keeps whom it shares rooms with.
     /// Reads nothing when nobody's did.
     pub async fn device_changes(&self, from: Position, to: Position) -> Result<Vec<(OwnedUserId, Position)>> {

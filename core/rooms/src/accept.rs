@@ -3,7 +3,7 @@
 
 use lyceum_events::{Event, auth_types_of, authorize_by_auth_events, authorize_by_state};
 use ruma::{
-    EventId, OwnedEventId, RoomId, ServerName,
+    EventId, OwnedEventId, OwnedServerName, RoomId, ServerName,
     events::{StateEventType, TimelineEventType},
 };
 use std::sync::Arc;
@@ -51,6 +51,31 @@ impl Rooms {
         self.accept_with(event, Some(state)).await
     }
 
+    /// Takes up one more join into a room that is here already, before which the state was this and more.
+    pub(crate) async fn accept_in_part(
+        &self,
+        event: &Event,
+        state: &[OwnedEventId],
+        others: &[OwnedServerName],
+    ) -> Result<Acceptance> {
+        match self.accept(event).await? {
+            Acceptance::Missing { .. } => {}
+            done => return Ok(done),
+        }
+        for _ in 0..WRITE_TRIES {
+            let mut writing = self.write(event.room()).await?;
+            let judged = writing.receive(event, Some(state)).await?;
+            if judged == Acceptance::Accepted {
+                writing.begin_in_part(event, others);
+            }
+            match finish(writing, judged).await {
+                Err(RoomError::Busy) => {}
+                done => return done,
+            }
+        }
+        Err(RoomError::Busy)
+    }
+
     async fn accept_with(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
         let event = &self.recommended_or_not(event).await?;
         for tries in 1.. {
@@ -65,10 +90,7 @@ impl Rooms {
     async fn try_accept(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance> {
         let mut writing = self.write(event.room()).await?;
         let judged = writing.receive(event, state).await?;
-        if !matches!(judged, Acceptance::Known(_) | Acceptance::Missing { .. }) {
-            writing.queue().durable().await?;
-        }
-        Ok(judged)
+        finish(writing, judged).await
     }
 
     /// Whether a server may take part in a room by its server ACL.
@@ -81,6 +103,14 @@ impl Rooms {
     pub async fn ends(&self, room: &RoomId) -> Result<Vec<OwnedEventId>> {
         Ok(self.write(room).await?.prev_events())
     }
+}
+
+/// Writes down what became of an event, if that changes anything.
+async fn finish(writing: Writing, judged: Acceptance) -> Result<Acceptance> {
+    if !matches!(judged, Acceptance::Known(_) | Acceptance::Missing { .. }) {
+        writing.queue().durable().await?;
+    }
+    Ok(judged)
 }
 
 fn missing(event: &Event, (auth, prev): (&[MaybeKnown], &[MaybeKnown]), state_is_given: bool) -> Option<Acceptance> {
@@ -113,10 +143,16 @@ impl Writing {
             Some(ids) => self.given_state(ids).await?,
             None => self.state_after_all(&prev).await?,
         };
+        let claimed = self.claimed_members(&before.state, &auth);
+        let before = if claimed.is_empty() { before } else { self.state_after(&before, claimed) };
         let now = match state {
             // The room here may be behind by what is missing: it is judged by what both sides know together.
             Some(_) => self.resolve(vec![self.current(), before.clone()]).await?.state,
-            None => self.snapshot().state().clone(),
+            None => {
+                let mut now = self.snapshot().state().clone();
+                self.claimed_members(&now, &auth).iter().for_each(|claim| now.apply(claim));
+                now
+            }
         };
         let judged = self.judge_received(event, &auth, (&before.state, &now)).await?;
         let judged = self.ask_judge_of_received(event, judged).await?;
@@ -164,7 +200,7 @@ impl Writing {
     }
 
     /// Checks 4 to 6 of the specification's.
-    async fn judge_received(
+    pub(crate) async fn judge_received(
         &self,
         event: &Event,
         auth: &[Arc<Known>],
@@ -195,7 +231,7 @@ impl Writing {
 
     /// Asks the campus rules about an event that the room's own rules permit. It stays in the graph, since other servers
     /// build on it, but nobody here is shown it.
-    async fn ask_judge_of_received(&self, event: &Event, judged: Acceptance) -> Result<Acceptance> {
+    pub(crate) async fn ask_judge_of_received(&self, event: &Event, judged: Acceptance) -> Result<Acceptance> {
         if judged != Acceptance::Accepted || self.rooms.is_local(event.sender()) {
             return Ok(judged);
         }
@@ -220,7 +256,7 @@ impl Writing {
             None => before,
         };
         // It may hold state that is resolved below.
-        self.arriving = Some(event.clone());
+        self.arriving.insert(event.id().clone(), event.clone());
         let current = self.new_ends(event, &after).await?;
         let around = Around {
             before: before_group,
@@ -255,6 +291,9 @@ impl Writing {
             _ => before_group,
         };
         let around = Around { before: before_group, after, current: None, replaces: None };
+        if self.snapshot().partial().is_some() {
+            self.judge_again_later(event);
+        }
         self.aside.push(Aside { event: event.clone(), place, around });
     }
 }

@@ -132,6 +132,12 @@ impl Rooms {
         if !may {
             return Err(RoomError::forbidden("you may not decide whether the directory lists this room"));
         }
+        self.set_listed_by_administrator(room, listed).await
+    }
+
+    /// Lists a room in the directory, or no longer: whoever answers for the server may.
+    pub async fn set_listed_by_administrator(&self, room: &RoomId, listed: bool) -> Result<()> {
+        self.snapshot(room).await?;
         let mut batch = Batch::new();
         match listed {
             true => batch.put(&LISTED, room.as_str(), &()),

@@ -3,7 +3,7 @@
 
 use lyceum_events::{Event, authorize_by_state};
 use lyceum_storage::Batch;
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, events::StateEventType};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, events::StateEventType};
 use std::collections::{HashMap, HashSet};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     import::{BATCH_EVENTS, UnderWay},
     known::Around,
     members::MembershipRow,
+    partial::claims,
     tables::{EARLIER, MEMBERSHIPS},
     write::{WRITE_TRIES, Writing, change_of, target_of},
 };
@@ -57,7 +58,7 @@ impl Rooms {
         let state_ids: Vec<_> = state.iter().map(|event| event.id().clone()).collect();
         let mut arrival = self.arrival(&room_id, &version);
         arrival.bring(auth_chain.into_iter().chain(state).collect()).await?;
-        arrival.join(&event, &state_ids).await
+        arrival.join(&event, &state_ids, None).await
     }
 }
 
@@ -72,10 +73,19 @@ impl Arrival {
         Ok(())
     }
 
-    /// Takes the room up with a join before which the state was this.
-    pub async fn join(mut self, event: &Event, state: &[OwnedEventId]) -> Result<Acceptance> {
+    /// Takes the room up with a join before which the state was this. Where members were left out of it, `others` are the
+    /// servers in the room.
+    pub async fn join(
+        mut self,
+        event: &Event,
+        state: &[OwnedEventId],
+        others: Option<&[OwnedServerName]>,
+    ) -> Result<Acceptance> {
         self.bring_waiting().await?;
-        let state: Vec<_> = state.iter().filter(|id| self.brought.contains_key(*id)).cloned().collect();
+        let mut state: Vec<_> = state.iter().filter(|id| self.brought.contains_key(*id)).cloned().collect();
+        if others.is_some() {
+            state.extend(self.claimed_by(event, &state).await?);
+        }
         let wanted: HashSet<_> = state.iter().collect();
         self.brought.retain(|id, _| wanted.contains(id));
         let holding = std::mem::take(&mut self.brought);
@@ -87,17 +97,35 @@ impl Arrival {
         if let Ok(snapshot) = self.rooms.snapshot(&self.room_id).await
             && snapshot.is_local()
         {
-            // Somebody else of this server came in meanwhile: the room is taken up already.
-            return self.rooms.accept_at(event, &state).await;
+            // Somebody else of this server came in before: the room is taken up already.
+            return match others {
+                Some(others) => self.rooms.accept_in_part(event, &state, others).await,
+                None => self.rooms.accept_at(event, &state).await,
+            };
         }
         self.rooms.write_remote_members(&holding).await?;
         for _ in 0..WRITE_TRIES {
-            match self.rooms.begin_joined(&self.room_id, &self.version, event, (&then, &holding)).await {
+            match self.rooms.begin_joined(&self.room_id, &self.version, event, (&then, &holding), others).await {
                 Err(RoomError::Busy) => {}
                 done => return done,
             }
         }
         Err(RoomError::Busy)
+    }
+
+    /// The memberships that permit the join, where the state leaves these people out. They need not have come with it: what
+    /// is here of them already counts as well.
+    async fn claimed_by(&mut self, event: &Event, state: &[OwnedEventId]) -> Result<Vec<OwnedEventId>> {
+        let mut then = RoomState::default();
+        for change in state.iter().filter_map(|id| change_of(self.brought.get(id)?)) {
+            then.apply(&change);
+        }
+        let here = self.rooms.known_many(event.auth()).await?;
+        let here = here.iter().flatten().map(|known| known.event()).filter(|event| event.room() == self.room_id);
+        let claimed: Vec<_> = claims(&then, here.clone()).into_iter().filter_map(|change| Some(change.to?.0)).collect();
+        self.brought
+            .extend(here.filter(|event| claimed.contains(event.id())).map(|one| (one.id().clone(), one.clone())));
+        Ok(claimed)
     }
 
     /// Brings in those that waited, as far as what they rely on has come.
@@ -119,6 +147,7 @@ impl Rooms {
         version: &RoomVersionId,
         event: &Event,
         (state, holding): (&RoomState, &HashMap<OwnedEventId, Event>),
+        others: Option<&[OwnedServerName]>,
     ) -> Result<Acceptance> {
         let mut writing = match self.write(room_id).await {
             Err(RoomError::UnknownRoom(_)) => self.write_new(room_id, version).await?,
@@ -128,6 +157,9 @@ impl Rooms {
         let events: Vec<_> = holding.values().cloned().collect();
         authorize_by_state(event, &rules, among(&events, None)).map_err(|denied| RoomError::Forbidden(denied.0))?;
         writing.begin_at(event, state, holding).await?;
+        if let Some(others) = others {
+            writing.begin_in_part(event, others);
+        }
         writing.queue().durable().await?;
         Ok(Acceptance::Accepted)
     }

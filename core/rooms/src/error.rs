@@ -77,6 +77,9 @@ pub enum RoomError {
     /// The room's rules allow it only on a condition this user does not meet.
     #[error("{0}")]
     UnableToGrantJoin(String),
+    /// Part of the room's state is still to come.
+    #[error("the state of this room is still coming in, try again")]
+    InPart,
     /// A named limit was reached.
     #[error("{0}")]
     Limit(String),

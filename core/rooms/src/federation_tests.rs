@@ -53,7 +53,7 @@ async fn joins_in_parts(guest: &Rooms, host: &Rooms, user: &UserId, room: &RoomI
     for part in backwards.chunks(count) {
         arrival.bring(part.to_vec()).await.unwrap();
     }
-    arrival.join(&event, &state).await.unwrap()
+    arrival.join(&event, &state, None).await.unwrap()
 }
 
 #[tokio::test]

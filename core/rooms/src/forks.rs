@@ -145,7 +145,7 @@ impl Writing {
             return Err(RoomError::Limit("too many events decide on the state of this room".to_owned()));
         }
         for (id, known) in wanted.iter().zip(self.find(&wanted).await?) {
-            if let Some(arriving) = self.arriving.as_ref().filter(|arriving| arriving.id() == id) {
+            if let Some(arriving) = self.arriving.get(id) {
                 events.insert(id.clone(), arriving.clone());
                 continue;
             }

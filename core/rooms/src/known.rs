@@ -90,6 +90,12 @@ impl Known {
         }
     }
 
+    /// The same event as it was judged anew.
+    pub(crate) fn judged_anew(&self, event: Event, place: Place, around: Around) -> Self {
+        let known = Self::new(event, place, around, self.transaction.clone());
+        Self { redacted_by: self.redacted_by.clone(), ..known }
+    }
+
     /// The event itself.
     pub fn event(&self) -> &Event {
         &self.event

@@ -86,7 +86,8 @@ impl Rooms {
 
     /// A server may be helped into a room that this one is in, if the room does not keep it out.
     pub(crate) async fn check_lending(&self, snapshot: &Snapshot, server: &ServerName) -> Result<()> {
-        if !snapshot.is_local() {
+        // Who does not know the whole state can neither say whether somebody may come in nor tell them all of it.
+        if !snapshot.is_local() || snapshot.partial().is_some() {
             return Err(RoomError::UnknownRoom(snapshot.room_id().clone()));
         }
         if !self.server_allowed(snapshot.room_id(), server).await? {
@@ -97,6 +98,10 @@ impl Rooms {
 
     /// Takes up a membership event that another server made of a template.
     async fn take_up(&self, origin: &ServerName, event: &Event, membership: Membership) -> Result<Arc<Known>> {
+        let snapshot = self.snapshot(event.room()).await?;
+        if snapshot.partial().is_some() {
+            return Err(RoomError::UnknownRoom(event.room().to_owned()));
+        }
         let about_sender =
             *event.kind() == TimelineEventType::RoomMember && event.state_key() == Some(event.sender().as_str());
         if !about_sender || membership_of(event) != membership {
@@ -105,7 +110,6 @@ impl Rooms {
         if event.sender().server_name() != origin {
             return Err(RoomError::forbidden("this is not from one of your people"));
         }
-        let snapshot = self.snapshot(event.room()).await?;
         self.check_lending(&snapshot, origin).await?;
         let (room, room_id) = (Some(&*snapshot), snapshot.room_id().clone());
         match membership {
@@ -273,6 +277,7 @@ impl Rooms {
         if is_direct {
             draft.content.insert("is_direct".to_owned(), true.into());
         }
+        self.settled_for(room, invitee).await.map_err(crate::send::unknown_is_forbidden)?;
         let writing = self.write(room).await.map_err(crate::send::unknown_is_forbidden)?;
         writing.ask_judge(Sender::of(inviter), &draft).await?;
         if !self.server_allowed(room, invitee.server_name()).await? {

@@ -12,6 +12,7 @@
 //! * `policy_server`: asking those whom rooms let judge events.
 //! * `held`: posts that wait for somebody to look at them; `unheard`: what shadow-banned people send.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
+//! * `arrival`, `partial`, `completion`: rooms of other servers: taken up, at first with part of their state, then with the rest.
 //! * `blocked`, `redirect`, `purge`: keeping people out of a room, and taking it away.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`, `unread`: how far people have read, and how much they have not.
@@ -61,6 +62,7 @@ mod import;
 mod lend;
 mod membership_acts;
 mod oversight;
+mod partial;
 mod policy_server;
 mod purge;
 mod redirect;
@@ -74,6 +76,7 @@ mod acquaintance;
 mod bundle;
 mod by_time;
 mod check;
+mod completion;
 mod directory;
 mod files_in;
 mod forget_past;
@@ -101,6 +104,7 @@ pub use borrow::Borrowed;
 pub use campus::{CampusRules, KIND_FIELD, UNIT_FIELD};
 pub use check::{Checked, KeptKeys};
 pub use client_form::{Looker, Unsigned, stripped_form};
+pub use completion::WholeStates;
 pub use create::{Created, InitialState, NewRoom, Preset};
 pub use create_levels::require_levels;
 pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
@@ -121,6 +125,7 @@ pub use members::{Members, MembershipRow};
 pub use membership::Membership;
 pub use membership_acts::{Joining, Outcome};
 pub use oversight::Overseen;
+pub use partial::{PARTIAL_SUBJECT, Partial};
 pub use people::{MemberProfile, Nameless, People};
 pub use policy_server::{NotRecommended, PolicyServer, PolicyServers};
 pub use reading::MAIN_THREAD;

@@ -95,7 +95,8 @@ impl Rooms {
         if let Some(member) = snapshot.member(joining.user).filter(|member| member.membership == Membership::Join) {
             return Ok(Outcome::Done(member.event_id.clone()));
         }
-        if !snapshot.is_local() && snapshot.joined_count() > 0 {
+        // Who is banned is among what is not here yet.
+        if (!snapshot.is_local() && snapshot.joined_count() > 0) || snapshot.partial().is_some() {
             return Ok(Outcome::ByAnotherServer);
         }
         if joining.is_guest && !snapshot.facts().guest_can_join {
@@ -169,7 +170,7 @@ impl Rooms {
             return self.leave_unknown(user, room).await;
         }
         if snapshot.membership(user) == Membership::Leave {
-            return Err(RoomError::forbidden("you are not in this room"));
+            return self.left_before(user, room).await;
         }
         let draft = draft(user, member_content(Membership::Leave, &MemberProfile::default()), reason);
         Ok(Outcome::Done(self.send(Sender::of(user), room, draft).await?))
@@ -180,14 +181,23 @@ impl Rooms {
         let row = self.store().get(&MEMBERSHIPS, (user.as_str(), room.as_str())).await?;
         match row.map(|row| row.membership) {
             Some(Membership::Invite | Membership::Knock) => Ok(Outcome::ByAnotherServer),
-            _ => Err(RoomError::forbidden("you are not in this room")),
+            _ => self.left_before(user, room).await,
+        }
+    }
+
+    /// Whoever has left by themselves may say so again: the answer to the first time may have been lost.
+    async fn left_before(&self, user: &UserId, room: &RoomId) -> Result<Outcome> {
+        let row = self.membership(user, room).await?;
+        match row.filter(|row| row.membership == Membership::Leave && row.sender == user) {
+            Some(row) => Ok(Outcome::Done(row.event_id)),
+            None => Err(RoomError::forbidden("you are not in this room")),
         }
     }
 
     /// Asks to be let into a room.
     pub async fn knock(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<Outcome> {
         let known = self.known_room(room).await?;
-        if !known.as_ref().is_some_and(|snapshot| snapshot.is_local()) {
+        if !known.as_ref().is_some_and(|snapshot| snapshot.is_local() && snapshot.partial().is_none()) {
             self.judge(user, &Act::Knock { room: known.as_deref(), room_id: room.to_owned() }).await?;
             return Ok(Outcome::ByAnotherServer);
         }
@@ -204,6 +214,7 @@ impl Rooms {
         reason: Option<&str>,
     ) -> Result<OwnedEventId> {
         let draft = self.invite_draft(invitee, reason).await;
+        self.settled_for(room, invitee).await.map_err(unknown_is_forbidden)?;
         self.send(Sender::of(sender), room, draft).await
     }
 
@@ -220,7 +231,7 @@ impl Rooms {
         target: &UserId,
         reason: Option<&str>,
     ) -> Result<OwnedEventId> {
-        let snapshot = self.snapshot(room).await.map_err(unknown_is_forbidden)?;
+        let snapshot = self.settled_for(room, target).await.map_err(unknown_is_forbidden)?;
         if !matches!(snapshot.membership(target), Membership::Join | Membership::Invite | Membership::Knock) {
             return Err(RoomError::forbidden("that person is not in the room"));
         }
@@ -235,6 +246,7 @@ impl Rooms {
         target: &UserId,
         reason: Option<&str>,
     ) -> Result<OwnedEventId> {
+        self.settled_for(room, target).await.map_err(unknown_is_forbidden)?;
         self.send_away(sender, room, target, (Membership::Ban, reason)).await
     }
 
@@ -246,7 +258,7 @@ impl Rooms {
         target: &UserId,
         reason: Option<&str>,
     ) -> Result<OwnedEventId> {
-        let snapshot = self.snapshot(room).await.map_err(unknown_is_forbidden)?;
+        let snapshot = self.settled_for(room, target).await.map_err(unknown_is_forbidden)?;
         if snapshot.membership(target) != Membership::Ban {
             return Err(RoomError::forbidden("that person is not banned"));
         }

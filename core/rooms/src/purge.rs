@@ -13,8 +13,8 @@ use crate::{
     rooms::version_of,
     tables::{
         ALIASES, ANNOTATIONS, ARCHIVE, EARLIER, EVENTS, GAPS, HEADS, HELD, HOLES, LISTED, LISTED_BY_NETWORK,
-        MEMBERSHIPS, OUTLIERS, PURGING, RECEIPTS, RECEIPTS_MOVED, REDACTIONS_AHEAD, RELATIONS, ROOM_ALIASES,
-        STATE_GROUPS, STRIPPED, SUBSCRIPTIONS, THREADS, TIMELINE, VERSIONS,
+        MEMBERSHIPS, OUTLIERS, PARTIAL, PARTIAL_ASIDE, PURGING, RECEIPTS, RECEIPTS_MOVED, REDACTIONS_AHEAD, RELATIONS,
+        ROOM_ALIASES, STATE_GROUPS, STRIPPED, SUBSCRIPTIONS, THREADS, TIMELINE, VERSIONS, WHOLE_SINCE,
     },
     write::target_of,
 };
@@ -172,6 +172,17 @@ impl Rooms {
             batch.delete(&ROOM_ALIASES, (id, alias.as_str())).delete(&ALIASES, alias.as_str());
             self.store().commit(batch).await?;
         }
+        let mut batch = Batch::new();
+        batch.delete(&PARTIAL, id).delete(&WHOLE_SINCE, id);
+        self.store().commit(batch).await?;
+        self.clear(
+            &PARTIAL_ASIDE,
+            || PARTIAL_ASIDE.prefix((id,)),
+            |batch, (_, event)| {
+                batch.delete(&PARTIAL_ASIDE, (id, event.as_str()));
+            },
+        )
+        .await?;
         self.clear(
             &STATE_GROUPS,
             || STATE_GROUPS.prefix((id,)),

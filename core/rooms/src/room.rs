@@ -107,8 +107,11 @@ impl Live {
         }
     }
 
-    /// Puts the redacted form of an event in its place.
+    /// Puts another form of an event in its place; takes it away if it has none any more.
     pub(crate) fn replace(&mut self, known: &Arc<Known>) {
+        if known.order().is_none() {
+            self.recent.retain(|one| one.id() != known.id());
+        }
         for one in &mut self.recent {
             if one.id() == known.id() {
                 *one = known.clone();

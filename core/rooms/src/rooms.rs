@@ -206,6 +206,7 @@ impl Rooms {
                 (chain, empty.filled(state, group, kept))
             }
         };
+        let snapshot = self.with_extent(snapshot).await?;
         Ok(Some(Head {
             generation: self.next_generation(),
             stored: Some(stored),

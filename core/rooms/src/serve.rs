@@ -68,6 +68,9 @@ impl Rooms {
 
     /// The state before an event.
     pub async fn state_before(&self, room: &RoomId, event: &EventId) -> Result<Arc<RoomState>> {
+        if self.snapshot(room).await?.partial().is_some() {
+            return Err(RoomError::forbidden("this server does not know the whole state of the room yet"));
+        }
         let known = self.known(event).await?.filter(|known| known.event().room() == room);
         let known = known.filter(|known| !known.event().is_rejected());
         let known = known.ok_or_else(|| RoomError::UnknownEvent(event.to_owned()))?;
@@ -201,6 +204,10 @@ impl Rooms {
 
     /// Whether a server sees what was sent when the state was this.
     async fn server_sees(&self, server: &ServerName, room: &RoomId, group: u64) -> Result<bool> {
+        if self.snapshot(room).await?.partial().is_some_and(|partial| partial.has_server(server)) {
+            // Whose people were there is not known; that the server was is.
+            return Ok(true);
+        }
         let state = self.state_of_group(room, group).await?;
         let of_server = |wanted: fn(Membership) -> bool| {
             state.members().any(|(user, member)| user.server_name() == server && wanted(member.membership))

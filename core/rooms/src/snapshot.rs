@@ -3,6 +3,7 @@
 
 use imbl::{HashMap, OrdSet};
 use lyceum_events::Event;
+use lyceum_storage::Position;
 use ruma::{
     OwnedRoomId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName, UserId,
     events::{
@@ -12,9 +13,15 @@ use ruma::{
     room_version_rules::RoomVersionRules,
     state_res::Event as _,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use crate::{Change, Member, Membership, RoomState, facts::Facts};
+use crate::{Change, Member, Membership, Partial, RoomState, facts::Facts};
 
 /// The state events (with an empty state key) that a snapshot keeps at hand.
 pub(crate) const KEPT: [StateEventType; 13] = [
@@ -48,6 +55,19 @@ pub struct Snapshot {
     servers: HashMap<OwnedServerName, u64>,
     local_joined: OrdSet<OwnedUserId>,
     server_name: OwnedServerName,
+    partial: Option<Arc<Partial>>,
+    /// When only part of the state was here, if that is over.
+    part: Option<Arc<PartTime>>,
+}
+
+/// The time when only part of a room's state was here: positions of the stream.
+#[derive(Debug)]
+pub(crate) struct PartTime {
+    pub(crate) from: u64,
+    /// Servers that were in the room then without its being believed here.
+    pub(crate) missed: Vec<OwnedServerName>,
+    /// Set once the commit that ends it has its position; 0 before.
+    pub(crate) until: AtomicU64,
 }
 
 impl Snapshot {
@@ -71,7 +91,21 @@ impl Snapshot {
             invited: 0,
             servers: HashMap::new(),
             local_joined: OrdSet::new(),
+            partial: None,
+            part: None,
         }
+    }
+
+    /// The same room, of whose state this is still to come.
+    pub(crate) fn in_part(mut self, partial: Partial) -> Self {
+        self.partial = Some(Arc::new(partial));
+        self
+    }
+
+    /// The same room, the rest of whose state has come.
+    pub(crate) fn whole(mut self, part: Arc<PartTime>) -> Self {
+        (self.partial, self.part) = (None, Some(part));
+        self
     }
 
     /// Fills an empty snapshot with a state that was read, and the events of it that are kept.
@@ -223,14 +257,45 @@ impl Snapshot {
         self.invited
     }
 
-    /// The servers with somebody in the room, and how many.
+    /// The servers with somebody in the room, and how many: those included of which only that is known.
     pub fn servers(&self) -> impl Iterator<Item = (&OwnedServerName, u64)> {
-        self.servers.iter().map(|(server, count)| (server, *count))
+        let told = self.partial.iter().flat_map(|partial| &partial.servers);
+        let told = told.filter(|server| !self.servers.contains_key(*server)).map(|server| (server, 0));
+        self.servers.iter().map(|(server, count)| (server, *count)).chain(told)
     }
 
     /// Whether a server has somebody in the room.
     pub fn has_server(&self, server: &ServerName) -> bool {
-        self.servers.contains_key(server)
+        self.servers.contains_key(server) || self.partial.as_ref().is_some_and(|partial| partial.has_server(server))
+    }
+
+    /// What is still to come of the room's state, if only part of it is here.
+    pub fn partial(&self) -> Option<&Arc<Partial>> {
+        self.partial.as_ref()
+    }
+
+    /// The time when only part of the state was here, if that is over: from its first commit to the one that ended it.
+    pub fn part_time(&self) -> Option<(Position, Position)> {
+        let part = self.part.as_ref()?;
+        let until = part.until.load(Ordering::Acquire);
+        (until > 0).then_some((Position(part.from), Position(until)))
+    }
+
+    /// The servers that were in the room in that time without its being believed here: they were not told what they should
+    /// have been.
+    pub fn missed_servers(&self) -> &[OwnedServerName] {
+        self.part.as_ref().map_or(&[], |part| &part.missed)
+    }
+
+    /// Since when the state is whole, if only part of it was here before.
+    pub fn whole_since(&self) -> Option<Position> {
+        self.part_time().map(|(_, until)| until)
+    }
+
+    /// Whether a person of another server may be in the room, for all that is known here.
+    pub fn may_be_joined(&self, user: &UserId) -> bool {
+        let unknown = || self.partial.as_ref().is_some_and(|partial| partial.has_server(user.server_name()));
+        self.is_joined(user) || (self.member(user).is_none() && unknown())
     }
 
     /// This server's people in the room.

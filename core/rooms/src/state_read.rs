@@ -22,6 +22,14 @@ impl Rooms {
         self.state_of(&self.visibility(user, room).await?, &snapshot).await
     }
 
+    /// The same, once the state is whole.
+    async fn whole_state_for(&self, user: &UserId, room: &RoomId) -> Result<Arc<RoomState>> {
+        if self.visibility(user, room).await.map_err(crate::send::unknown_is_forbidden)?.may_look() {
+            self.whole(room).await?;
+        }
+        self.state_for(user, room).await
+    }
+
     async fn state_of(&self, visibility: &Visibility, snapshot: &Snapshot) -> Result<Arc<RoomState>> {
         if !visibility.may_look() {
             return Err(RoomError::forbidden("you are not in this room"));
@@ -44,13 +52,18 @@ impl Rooms {
         state_key: &str,
     ) -> Result<Arc<Known>> {
         let state = self.state_for(user, room).await?;
+        let state = match *kind == StateEventType::RoomMember && state.get(kind, state_key).is_none() {
+            // Of a room in part it may be among what is still to come.
+            true => self.whole_state_for(user, room).await?,
+            false => state,
+        };
         let id = state.get(kind, state_key).ok_or(RoomError::NotFound("there is no such state in the room"))?;
         self.must_know(id).await
     }
 
     /// All state events, as a person may see them.
     pub async fn state_events_for(&self, user: &UserId, room: &RoomId) -> Result<Vec<Arc<Known>>> {
-        let state = self.state_for(user, room).await?;
+        let state = self.whole_state_for(user, room).await?;
         self.must_know_all(state.event_ids()).await
     }
 
@@ -63,12 +76,13 @@ impl Rooms {
         wanted: impl Fn(Membership) -> bool,
     ) -> Result<Vec<Arc<Known>>> {
         let state = match at {
-            None => self.state_for(user, room).await?,
+            None => self.whole_state_for(user, room).await?,
             Some(at) => {
                 let visibility = self.visibility(user, room).await.map_err(crate::send::unknown_is_forbidden)?;
                 if !visibility.may_look() {
                     return Err(RoomError::forbidden("you are not in this room"));
                 }
+                self.whole(room).await?;
                 let at = visibility.ends_at().map_or(at, |end| at.min(end));
                 self.state_at(room, at).await?
             }
@@ -110,7 +124,8 @@ impl Rooms {
 
     /// The membership events of all who are in a room, for one of them.
     pub async fn joined_members_for(&self, user: &UserId, room: &RoomId) -> Result<Vec<Arc<Known>>> {
-        let snapshot = self.look_into_now(user, room).await?;
+        self.look_into_now(user, room).await?;
+        let snapshot = self.whole(room).await?;
         let joined = snapshot.state().members().filter(|(_, member)| member.membership == Membership::Join);
         self.must_know_all(joined.map(|(_, member)| &member.event_id)).await
     }

@@ -9,6 +9,7 @@ use crate::{
     delayed::StoredDelayed,
     groups::StoredGroup,
     held::Held,
+    partial::StoredPartial,
     receipts::{MovedReceipt, ReceiptRow},
     reports::Report,
     thread_subscriptions::SubscriptionRow,
@@ -144,6 +145,36 @@ pub(crate) const VERSIONS: Table<String, String> = Table::new(
     "r.version",
     "the version of a room whose events are brought in before its head is written; one row for each room joined by \
      another server's help",
+);
+
+/// By room: what is still to come of its state.
+pub(crate) const PARTIAL: Table<String, StoredPartial> = Table::new(
+    "r.partial",
+    "the rooms joined with part of their state, of which the rest is still to come; written with such a join, gone in the \
+     batch that brings the rest; one row for each",
+);
+
+/// `(room, event)`
+pub(crate) const PARTIAL_ASIDE: Table<(String, String), ()> = Table::new(
+    "r.partialaside",
+    "events that clients were not shown while part of the room's state was wanting, to be judged again; gone with r.partial",
+);
+
+/// When only part of a room's state was here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredPart {
+    /// Positions of the stream.
+    pub(crate) from: u64,
+    pub(crate) until: u64,
+    /// Servers that were in the room then without its being believed here.
+    pub(crate) missed: Vec<String>,
+}
+
+/// By room: when only part of its state was here.
+pub(crate) const WHOLE_SINCE: Table<String, StoredPart> = Table::new(
+    "r.wholesince",
+    "when the rest came of the state of a room joined with part of it; read by syncs that show whole rooms only; one row for \
+     each such room",
 );
 
 /// By room: the events before the first ones here.

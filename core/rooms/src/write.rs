@@ -79,8 +79,8 @@ pub(crate) struct Writing {
     /// In a lock that is never waited for: it only says that the batch is not shared.
     batch: Mutex<Batch>,
     sending: Option<(TransactionKey, OwnedEventId)>,
-    /// The event that is being given its place.
-    pub(crate) arriving: Option<Event>,
+    /// Events that are being given their places, as they are judged now.
+    pub(crate) arriving: HashMap<OwnedEventId, Event>,
     /// Events that clients are not shown.
     pub(crate) aside: Vec<Aside>,
     /// Whether any of them was known without a place.
@@ -154,7 +154,7 @@ impl Writing {
             replaced: Vec::new(),
             batch: Mutex::new(Batch::new()),
             sending: None,
-            arriving: None,
+            arriving: HashMap::new(),
             aside: Vec::new(),
             moves_outliers: false,
             after_gap: false,
@@ -202,7 +202,7 @@ impl Writing {
         if let Some(new) = self.new.iter().find(|new| new.event.id() == id) {
             return Ok(new.event.clone());
         }
-        if let Some(arriving) = self.arriving.as_ref().filter(|arriving| arriving.id() == id) {
+        if let Some(arriving) = self.arriving.get(id) {
             return Ok(arriving.clone());
         }
         if let Some(event) = self.room.queued.lock().get(id) {

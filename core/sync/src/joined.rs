@@ -14,7 +14,7 @@ use crate::{
     request::{Lazy, StateForm},
     response::{JoinedRoom, Json, StateUpdate, Summary},
     timeline::{Slice, Span, order_of},
-    v2::Turn,
+    v2::{Turn, came_whole},
 };
 
 /// People a room without a name is named after.
@@ -56,12 +56,13 @@ impl Sync {
         let account_data = self.room_account_data(turn, room, has).await?;
         let own_changed = turn.changes.may_include(&Subject::own(turn.request.user, room));
         let quiet = slice.is_empty() && state.is_empty() && ephemeral.is_empty() && account_data.is_empty();
-        if quiet && !full && !own_changed {
+        let came_whole = came_whole(&snapshot, after, turn.to.position);
+        if quiet && !full && !own_changed && !came_whole {
             return Ok(None);
         }
         let unread = self.unreads().unread(turn.request.user, room).await?;
         Ok(Some(JoinedRoom {
-            summary: self.summary_if_changed(turn, &snapshot, &slice, full).await?,
+            summary: self.summary_if_changed(turn, &snapshot, &slice, full || came_whole).await?,
             state: state.into_form(turn.request.state_form),
             ephemeral: ephemeral.into(),
             account_data: account_data.into(),
@@ -96,14 +97,18 @@ impl Sync {
         let end = self.state_at_end(snapshot, slice, ends).await?;
         let target = match turn.request.state_form {
             StateForm::Before => self.state_at_start(slice, &end, room).await?,
-            StateForm::After => end,
+            StateForm::After => end.clone(),
         };
         let mut ids =
             if full { full_state(&target, lazy) } else { self.state_since(turn, slice, after, &target, room).await? };
         if let Some(session) = session {
             let people = self.people_of(turn, snapshot, slice, full).await?;
             let since = after.unwrap_or_default();
-            ids.extend(lazy_members(&target, people, lazy, &session, since, turn.to.position, full));
+            let mut members = lazy_members((&target, &end), people, lazy, &session, since, turn.to.position, full);
+            if turn.request.state_form == StateForm::Before {
+                members.retain(|id| slice.events.iter().all(|known| known.id() != id));
+            }
+            ids.extend(members);
         }
         self.load_state(turn, ids).await
     }
@@ -304,9 +309,10 @@ fn full_state(target: &RoomState, lazy: Lazy) -> Vec<OwnedEventId> {
     }
 }
 
-/// The member events of `people` that the client does not have.
+/// The member events of `people` that the client does not have; where the first state does not know somebody, as in a room
+/// of which part of the state is still to come, those of the other.
 fn lazy_members(
-    target: &RoomState,
+    (target, end): (&RoomState, &RoomState),
     people: BTreeSet<OwnedUserId>,
     lazy: Lazy,
     session: &RoomSession,
@@ -319,7 +325,7 @@ fn lazy_members(
         if !full && lazy == Lazy::Yes && session.knows(user.as_str(), since) {
             continue;
         }
-        if let Some(member) = target.member(&user) {
+        if let Some(member) = target.member(&user).or_else(|| end.member(&user)) {
             ids.push(member.event_id.clone());
             session.sends(user.as_str(), to);
         }

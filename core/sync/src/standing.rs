@@ -12,10 +12,10 @@ use std::sync::Arc;
 use crate::{
     Result, Sync,
     joined::{Has, StateEvents},
-    request::StateForm,
+    request::{Lazy, StateForm},
     response::{InvitedRoom, Json, KnockedRoom, LeftRoom, Rooms, Timeline},
     timeline::{Slice, Span, order_of},
-    v2::{Standing, Turn},
+    v2::{Standing, Turn, came_whole},
 };
 
 /// What somebody who is not in a room is shown of it
@@ -44,7 +44,7 @@ impl Sync {
         let id = room.to_string();
         match standing.row.membership {
             Membership::Join => {
-                let has = self.has(turn, room, &standing).await?;
+                let Some(has) = self.has(turn, room, &standing).await? else { return Ok(()) };
                 if let Some(joined) = self.joined_room(turn, room, has).await? {
                     rooms.join.insert(id, joined);
                 }
@@ -67,14 +67,25 @@ impl Sync {
         Ok(())
     }
 
-    /// What the client has of a room that the person is in.
-    async fn has(&self, turn: &Turn<'_>, room: &RoomId, standing: &Standing) -> Result<Has> {
-        let Some(since) = turn.since_position() else { return Ok(Has::Nothing) };
+    /// What the client has of a room that the person is in; `None` if it is not to be shown the room yet.
+    async fn has(&self, turn: &Turn<'_>, room: &RoomId, standing: &Standing) -> Result<Option<Has>> {
+        let since = turn.since_position();
+        if turn.wanted.lazy == Lazy::No {
+            // A client that wants all members is shown a room when they are known.
+            let (snapshot, to) = (self.rooms().snapshot(room).await?, turn.to.position);
+            if snapshot.partial().is_some() || snapshot.whole_since().is_some_and(|whole| whole > to) {
+                return Ok(None);
+            }
+            if came_whole(&snapshot, since, to) {
+                return Ok(Some(Has::Nothing));
+            }
+        }
+        let Some(since) = since else { return Ok(Some(Has::Nothing)) };
         if !standing.changed {
-            return Ok(Has::UpTo(since));
+            return Ok(Some(Has::UpTo(since)));
         }
         let was = self.state_at(room, since).await?.membership(turn.request.user);
-        Ok(if was == Membership::Join { Has::UpTo(since) } else { Has::Nothing })
+        Ok(Some(if was == Membership::Join { Has::UpTo(since) } else { Has::Nothing }))
     }
 
     /// What a person outside is shown of a room: what came with the invite, or what this server knows.

@@ -3,9 +3,9 @@
 //! What has to be looked at is found from what changed ([`crate::activity`]), not from what there is: a person in 500 rooms
 //! in which nothing happened costs one look at an empty list.
 
-use lyceum_rooms::{Membership, MembershipRow, RoomError, RoomState};
+use lyceum_rooms::{Membership, MembershipRow, RoomError, RoomState, Snapshot};
 use lyceum_storage::{Position, Subject};
-use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::StateEventType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -157,7 +157,8 @@ impl Sync {
         }
         let Ok(snapshot) = self.rooms().snapshot(room).await else { return Ok(()) };
         let (before, now) = (self.group_at(room, since).await?, snapshot.group());
-        if before == now {
+        let came_whole = came_whole(&snapshot, Some(since), turn.to.position);
+        if before == now && !came_whole {
             return Ok(());
         }
         let before = self.state_at(room, since).await?;
@@ -173,6 +174,7 @@ impl Sync {
             }
             (true, false) => moved.went.extend(joined(&before)),
             (false, false) => {}
+            (true, true) if came_whole => self.note_members_who_came_with_the_rest(moved, &snapshot, me).await?,
             (true, true) => {
                 for change in before.member_changes_to(snapshot.state()) {
                     let (was, is) = (before.membership(change), snapshot.membership(change));
@@ -184,6 +186,26 @@ impl Sync {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Notes of whom the client has to know anew once a room's state is whole: of everybody in an encrypted room, which is where
+    /// keys are needed; elsewhere of those whose keys changed while nobody knew that they are there.
+    async fn note_members_who_came_with_the_rest(
+        &self,
+        moved: &mut Moved,
+        snapshot: &Snapshot,
+        me: &UserId,
+    ) -> Result<()> {
+        let Some((from, until)) = snapshot.part_time() else { return Ok(()) };
+        let is_other = |user: &UserId| user != me && snapshot.is_joined(user);
+        if snapshot.kept(&StateEventType::RoomEncryption).is_some() {
+            let members = snapshot.state().members().map(|(user, _)| user);
+            moved.came.extend(members.filter(|user| is_other(user)).cloned());
+            return Ok(());
+        }
+        let changed = self.accounts().device_changes(from, until).await?;
+        moved.came.extend(changed.into_iter().map(|(user, _)| user).filter(|user| is_other(user)));
         Ok(())
     }
 
@@ -240,4 +262,9 @@ impl Sync {
         };
         Ok(MembershipRow { membership, position: Position::default(), ..row.clone() })
     }
+}
+
+/// Whether the rest of a room's state, of which only part was here before, came between two positions.
+pub(crate) fn came_whole(snapshot: &Snapshot, since: Option<Position>, to: Position) -> bool {
+    snapshot.whole_since().is_some_and(|whole| since.is_none_or(|since| whole > since) && whole <= to)
 }

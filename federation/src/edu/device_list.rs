@@ -37,6 +37,10 @@ impl Hearing<'_> {
         if prev_id.len() > PREV_MAX {
             prev_id.clear();
         }
+        if prev_id.is_empty() && self.rooms.joined_rooms(&user).await?.is_empty() {
+            // Somebody in a room of which part of the state is still to come: who is told of it then is to ask.
+            self.accounts.note_remote_devices(&user).await?;
+        }
         let device = RemoteDevice { id: device_id, keys, display_name: device_display_name };
         check_device(&user, &device)?;
         let change = RemoteChange { stream_id, prev_ids: prev_id, device, deleted };

@@ -13,7 +13,7 @@ impl Hearing<'_> {
     pub(super) async fn typing(self, content: Result<TypingContent, Trouble>) -> Result<(), Trouble> {
         let TypingContent { room_id, user_id, typing, .. } = content?;
         self.check_own(&user_id)?;
-        if !self.room(&room_id).await?.is_joined(&user_id) {
+        if !self.room(&room_id).await?.may_be_joined(&user_id) {
             return Err(Trouble::there("who types is not in the room"));
         }
         if typing {

@@ -8,7 +8,7 @@ use lyceum_peers::{
     calls::{RawEvent, StateIds},
 };
 use lyceum_web::ApiError;
-use ruma::{OwnedEventId, ServerName};
+use ruma::{EventId, OwnedEventId, ServerName};
 use std::collections::HashSet;
 
 use super::{
@@ -201,7 +201,7 @@ impl Filling<'_> {
     pub(super) async fn state_before(&self, event: &Event) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
         let mut trouble = None;
         for server in &self.servers {
-            match self.state_by(server, event).await {
+            match self.state_at(server, event.id()).await {
                 Ok(Some(state)) => return Ok(Some(state)),
                 Ok(None) => {}
                 Err(here @ Trouble::Here(_)) => return Err(here),
@@ -211,8 +211,27 @@ impl Filling<'_> {
         trouble.map_or(Ok(None), Err)
     }
 
-    async fn state_by(&self, server: &ServerName, event: &Event) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
-        let StateIds { pdu_ids, auth_chain_ids } = match self.peers.state_ids(server, self.room, event.id()).await {
+    /// The state after an event that need not be here: that before it, and the event itself if it holds state.
+    pub(super) async fn state_after(
+        &self,
+        server: &ServerName,
+        event: &EventId,
+    ) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
+        let Some(mut state) = self.state_at(server, event).await? else { return Ok(None) };
+        let absent = self.absent(vec![event.to_owned()]).await?;
+        self.bring_singly(server, absent).await?;
+        // The last of two events that hold the same state counts.
+        state.extend(self.rooms.known(event).await?.map(|known| known.id().clone()));
+        Ok(Some(state))
+    }
+
+    /// The state before an event as one server says, its events brought in. `None` if that one does not know the event.
+    pub(super) async fn state_at(
+        &self,
+        server: &ServerName,
+        event: &EventId,
+    ) -> Result<Option<Vec<OwnedEventId>>, Trouble> {
+        let StateIds { pdu_ids, auth_chain_ids } = match self.peers.state_ids(server, self.room, event).await {
             Err(PeerError::Refused { status: 404, .. }) => return Ok(None),
             told => told?,
         };
@@ -222,7 +241,7 @@ impl Filling<'_> {
         }
         let absent = self.absent(all.into_iter().collect()).await?;
         if absent.len() >= WHOLE_STATE_FROM {
-            let whole = self.peers.state(server, self.room, event.id()).await?;
+            let whole = self.peers.state(server, self.room, event).await?;
             let events = whole.auth_chain.into_iter().chain(whole.pdus).take(STATE_EVENTS_MAX).collect();
             let events = self.proved(server, events).await?;
             self.import(server, events).await?;

@@ -93,6 +93,9 @@ impl<'a> Filling<'a> {
         if !lacks_earlier(&first) {
             return self.accept(event, None).await;
         }
+        if let Some(taken) = self.take_after_previous(event).await? {
+            return Ok(taken);
+        }
         self.states_left =
             self.states_left.checked_sub(1).ok_or_else(|| Trouble::There("too many gaps before the event".into()))?;
         match (self.state_before(event).await?, asked) {
@@ -103,6 +106,26 @@ impl<'a> Filling<'a> {
             }
             // Whoever sends an event should know what was before it.
             (None, Asked::AsSent) => Err(untold()),
+        }
+    }
+
+    /// Where all that is missing is one event before this one: takes that in with the state before it. Every server that has it
+    /// knows that state, while not all tell the state before an event that they were just sent. `None` where that is no way.
+    async fn take_after_previous(&mut self, event: &Event) -> Result<Option<Acceptance>, Trouble> {
+        if self.absent_from_graph(event.prev()).await?.len() != 1 {
+            return Ok(None);
+        }
+        match self.begin_before(event).await {
+            Ok(()) => {}
+            Err(here @ Trouble::Here(_)) => return Err(here),
+            Err(Trouble::There(why)) => {
+                tracing::debug!(event = %event.id(), why, "the event before it is of no help");
+                return Ok(None);
+            }
+        }
+        match self.accept(event, None).await? {
+            Acceptance::Missing { .. } => Ok(None),
+            taken => Ok(Some(taken)),
         }
     }
 

@@ -191,6 +191,8 @@ async fn what_was_left_out_over_a_gap_is_fetched_into_its_place() {
     let told = json_of(&alpha.event(&last).await.expect("it was said"));
     alpha.sends(beta, "last", &[told]).await.ok();
     two.ben.sees(&room, "line 29").await;
-    two.ben.does_not_see(&room, "line 28").await;
+    // The one before it is asked for with the state before it; what was before that is not.
+    two.ben.sees(&room, "line 28").await;
+    two.ben.does_not_see(&room, "line 27").await;
     assert_eq!(reads_back(&two.ben, &room, 20).await, (lines(30), true));
 }

@@ -298,38 +298,3 @@ async fn an_invite_that_is_taken_back_is_gone() {
     let sync = ben.syncs("timeout=0").await;
     assert!(sync["rooms"]["leave"].get(&room).is_some(), "the invite should be gone: {sync}");
 }
-
-/// The events of a list that are no memberships but somebody's.
-fn without_members_but(state: &Value, user: &str) -> Vec<Value> {
-    let all = state.as_array().cloned().unwrap_or_default();
-    all.into_iter().filter(|event| event["type"] != "m.room.member" || event["state_key"] == user).collect()
-}
-
-#[tokio::test]
-async fn members_that_a_server_leaves_out_unasked_are_fetched_before_the_room_is_taken_up() {
-    let campus = Campus::of(["alpha.example", "beta.example", "gamma.example"]).await;
-    let ((alpha, _), (ann, ben)) = (hosts(&campus), people(&campus).await);
-    let (gamma, gus) = (campus.host("gamma.example"), campus.person_at("gamma.example", "gus").await);
-    let room = ann.creates_room_with(json!({ "preset": "public_chat" })).await;
-    let mut others = Vec::new();
-    for name in ["cleo", "dora", "emil"] {
-        let other = campus.person_at("alpha.example", name).await;
-        other.joins(&room).await;
-        others.push(other.id.clone());
-    }
-    let (event, _) = gamma.makes(alpha, "join", &room, &gus.id).await;
-    let told = gamma.hands_in(alpha, "v2/send_join", &event).await.ok();
-    let partial = json!({
-        "state": without_members_but(&told["state"], &ann.id), "auth_chain": told["auth_chain"],
-        "members_omitted": true, "servers_in_room": ["alpha.example"],
-    });
-    campus.wires.answer("alpha.example", "/_matrix/federation/v2/send_join/", 200, partial);
-    let whole = json!({ "pdus": told["state"], "auth_chain": told["auth_chain"] });
-    campus.wires.answer("alpha.example", "/_matrix/federation/v1/state/", 200, whole);
-    ben.post(&format!("/_matrix/client/v3/join/{}?via=alpha.example", encoded(&room)), json!({})).await.ok();
-    let beta = campus.host("beta.example");
-    for id in others.iter().chain([&ann.id, &ben.id]) {
-        assert_eq!(beta.membership(&room, id).await, Membership::Join, "{id} is in the room");
-    }
-    beta.is_sound().await;
-}

@@ -146,6 +146,13 @@ impl Host {
         self.server.rooms().snapshot(room).await.expect("the room is here").membership(user)
     }
 
+    /// The event that holds some state of a room, as this server has it.
+    pub(crate) async fn state_event(&self, room: &str, kind: &str, state_key: &str) -> OwnedEventId {
+        let room = <&RoomId>::try_from(room).expect("a room id");
+        let snapshot = self.server.rooms().snapshot(room).await.expect("the room is here");
+        snapshot.state().get(&kind.into(), state_key).expect("there is such state").to_owned()
+    }
+
     /// An event as this server has it.
     pub(crate) async fn event(&self, id: &str) -> Option<Event> {
         let id = OwnedEventId::try_from(id).expect("an event id");

@@ -83,6 +83,11 @@ impl Wires {
         self.0.lock().answers.insert((server.to_owned(), path.to_owned()), answers.into_iter().collect());
     }
 
+    /// Lets a server answer for itself again.
+    pub(crate) fn answer_no_more(&self, server: &str, path: &str) {
+        self.0.lock().answers.remove(&(server.to_owned(), path.to_owned()));
+    }
+
     /// From now on requests are dropped, delayed, repeated and come in another order, by chance from this seed.
     pub(crate) fn storm(&self, seed: u64) {
         self.0.lock().weather = Some(StdRng::seed_from_u64(seed));

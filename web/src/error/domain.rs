@@ -168,7 +168,7 @@ impl From<RoomError> for ApiError {
             RoomError::StillIn | RoomError::Limit(_) => Self::unknown(message),
             RoomError::UnableToAuthorizeJoin => Self::unable_to_authorise_join(message),
             RoomError::UnableToGrantJoin(_) => Self::unable_to_grant_join(message),
-            RoomError::Busy => Self::unavailable(message),
+            RoomError::Busy | RoomError::InPart => Self::unavailable(message),
             RoomError::Storage(error) => error.into(),
             RoomError::Commit(error) => error.into(),
             RoomError::Damaged(cause) => Self::internal(&cause),

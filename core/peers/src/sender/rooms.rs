@@ -102,6 +102,7 @@ impl RoomsSource {
                 tellings.push(passing(&others, format!("presence {user}"), edu));
             }
         }
+        tellings.append(&mut self.devices_missed_in_part(&snapshot, commit).await?);
         if page.events.is_empty() && !others.is_empty() {
             self.receipt_tellings(room, commit, &others, tellings).await?;
         }
@@ -120,6 +121,15 @@ impl RoomsSource {
             && membership(before.event()).is_some_and(|(_, before)| before == MembershipState::Join)
         {
             return Ok(None);
+        }
+        let in_part = |snapshot: &Snapshot| match (snapshot.partial(), snapshot.part_time(), known.order()) {
+            (Some(_), ..) => true,
+            (None, Some((_, until)), Some(order)) => order <= until.0.cast_signed(),
+            _ => false,
+        };
+        if self.snapshot(known.event().room()).await?.is_some_and(|snapshot| in_part(&snapshot)) {
+            // Who does not know the whole state lets nobody in.
+            return Ok(Some(By::AnotherServer));
         }
         let prev = self.rooms.known_many(known.event().prev()).await.map_err(failed)?;
         let follows_what_is_here = prev.iter().all(|prev| prev.as_ref().is_some_and(|prev| prev.after().is_some()));

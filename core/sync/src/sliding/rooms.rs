@@ -18,7 +18,7 @@ use crate::{
         message::{Hero, RoomAnswer},
     },
     timeline::{Slice, Span, order_of},
-    v2::Turn,
+    v2::{Turn, came_whole},
 };
 
 impl Sync {
@@ -94,6 +94,7 @@ impl Sync {
             && answer.timeline.is_empty()
             && answer.required_state.is_empty()
             && !answer.limited
+            && answer.joined_count.is_none()
             && sent.is_some_and(|sent| sent.unread == unread)
             && is_in;
         answer.bump_stamp = placed.map(|placed| placed.bump_stamp);
@@ -128,10 +129,12 @@ impl Sync {
             _ => self.slice(&turn, room, span, true).await?,
         };
         let end = self.state_at(room, turn.to.position).await?;
-        let state = self.required_state(&turn, room, wishes, sent, &slice, &end).await?;
+        let came_whole = has.is_some() && came_whole(snapshot, has, turn.to.position);
+        let state = self.required_state(&turn, room, wishes, sent.filter(|_| !came_whole), &slice, &end).await?;
         let facts = snapshot.facts();
         let initial = sent.is_none();
-        let people_changed = initial || self.group_at(room, has.unwrap_or_default()).await? != snapshot.group();
+        let people_changed =
+            initial || came_whole || self.group_at(room, has.unwrap_or_default()).await? != snapshot.group();
         let since = order_of(position_before(look));
         let live =
             slice.events.iter().filter(|known| look.before.token.is_some() && known.order() > Some(since)).count();

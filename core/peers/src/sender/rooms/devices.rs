@@ -2,7 +2,7 @@
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#device-management)).
 
 use lyceum_accounts::{DeviceChange, UserDevices};
-use lyceum_rooms::Known;
+use lyceum_rooms::{Known, Snapshot};
 use lyceum_storage::Commit;
 use ruma::{OwnedServerName, ServerName, UserId};
 use serde_json::{Value, json};
@@ -72,10 +72,42 @@ impl RoomsSource {
         }
         let position = order.cast_unsigned();
         let now = self.accounts.user_devices(user).await.map_err(failed)?;
+        if !has_keys(&now) {
+            // Nobody can encrypt to them: there is nothing that others would have to know.
+            return Ok(None);
+        }
         let about = format!("{DEVICES}{user}").as_str().into();
         let piece = Piece::Edu(Arc::new(introduction(user, &now, position)));
         let what = What::Kept { position, about, piece };
         Ok(Some(Telling { servers: newly_met.into_iter().collect(), what }))
+    }
+
+    /// What servers have missed that prove to have been in a room: once the commit is there with which its state is whole.
+    pub(super) async fn devices_missed_in_part(
+        &self,
+        snapshot: &Snapshot,
+        commit: &Commit,
+    ) -> Result<Vec<Telling>, PeerError> {
+        let Some((from, until)) =
+            snapshot.part_time().filter(|(_, until)| (commit.first..=commit.last).contains(until))
+        else {
+            return Ok(Vec::new());
+        };
+        let servers: Arc<[OwnedServerName]> = snapshot.missed_servers().into();
+        let mut tellings = Vec::new();
+        if servers.is_empty() {
+            return Ok(tellings);
+        }
+        for (user, _) in self.accounts.device_changes(from, until).await.map_err(failed)? {
+            if self.rooms.is_local(&user) && snapshot.is_joined(&user) {
+                let now = self.accounts.user_devices(&user).await.map_err(failed)?;
+                let piece = Piece::Edu(Arc::new(anew(&user, &now)));
+                let about = format!("{DEVICES}{user}").as_str().into();
+                tellings
+                    .push(Telling { servers: servers.clone(), what: What::Kept { position: until.0, about, piece } });
+            }
+        }
+        Ok(tellings)
     }
 
     /// What a server that missed changes is told: that it is to ask for all devices, and the signing keys.
@@ -126,6 +158,10 @@ fn anew(user: &UserId, now: &UserDevices) -> Edu {
 fn introduction(user: &UserId, now: &UserDevices, position: u64) -> Edu {
     let stream_id = if now.stream_id == 0 { position } else { now.stream_id };
     update(user, now, some_device(now), stream_id, &[])
+}
+
+fn has_keys(now: &UserDevices) -> bool {
+    now.master_key.is_some() || now.devices.iter().any(|(_, keys, _)| keys.is_some())
 }
 
 fn some_device(now: &UserDevices) -> &str {
