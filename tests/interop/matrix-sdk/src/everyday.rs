@@ -151,6 +151,8 @@ async fn typing(story: &mut Story, alice: &Person, bob: &Person, room: &Room) {
         .await;
 }
 
+/// The sender's own timeline is not asked for its order: matrix-sdk 0.18 shows messages twice that reach it by sync and by
+/// scrolling back at once, with Synapse oftener than with this server.
 async fn history(story: &mut Story, alice: &Person, bob: &Person) -> Result<()> {
     let room = alice.creates("Long").await?;
     let alices = alice.timeline(room.room_id()).await?;
@@ -164,8 +166,9 @@ async fn history(story: &mut Story, alice: &Person, bob: &Person) -> Result<()> 
         })
         .await;
     story
-        .step("scrolling back shows all that was said, in order, each once", async {
+        .step("scrolling back in a room that is opened shows all that was said, in order, each once", async {
             bob.joins(room.room_id()).await?;
+            bob.sync.room_list_service().subscribe_to_rooms(&[room.room_id()]).await;
             let bobs = bob.timeline(room.room_id()).await?;
             scrolled_back(&bobs).await?;
             becomes("the timeline", &said, async || bodies(&bobs).await).await
