@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::people::{Person, crowd, gather};
 use crate::server::Server;
 
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "start",
     "rest",
     "send",
@@ -31,6 +31,7 @@ pub const NAMES: [&str; 17] = [
     "fanout",
     "initial",
     "empty",
+    "slide",
     "history",
     "joins",
     "big",
@@ -54,6 +55,7 @@ pub async fn run(name: &str, server: &mut Server, options: &Options, report: &mu
         "fanout" => fanout::wake_all(server, report).await,
         "initial" => sync::initial(server, report).await,
         "empty" => sync::empty(server, options, report).await,
+        "slide" => sync::slide(server, report).await,
         "history" => history::pages(server, options, report).await,
         "joins" => joins::into_one_room(server, report).await,
         "big" => send::big_room(server, options, report).await,

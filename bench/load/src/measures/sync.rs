@@ -1,18 +1,20 @@
-//! `/sync`: the first one of a person in many rooms, and the ones that bring nothing new.
+//! `/sync` and sliding sync: the first one of a person in many rooms, and the ones that bring nothing new.
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use hyper::Method;
+use serde_json::{Value, json};
 
 use super::Stopwatch;
 use crate::Failure;
 use crate::figures::{Latencies, Report};
 use crate::options::Options;
-use crate::people::{Person, crowd};
+use crate::people::{Person, crowd, quoted};
 use crate::server::Server;
 
 const REPEATS: usize = 20;
 const AT_ONCE: usize = 16;
+const SLIDING: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 const LIMIT_20: &str = r#"{"room":{"timeline":{"limit":20}}}"#;
 
 pub async fn initial(server: &Server, report: &mut Report) -> Result<(), Failure> {
@@ -59,6 +61,47 @@ pub async fn empty(server: &Server, options: &Options, report: &mut Report) -> R
         report.line(
             format!("empty incremental sync, in {rooms} rooms"),
             vec![("syncs/s", watch.rate(count)), ("ms CPU each", watch.cpu_ms_each(count))],
+        );
+    }
+    Ok(())
+}
+
+/// What Element X asks for its first screen.
+fn first_screen() -> Value {
+    let types = ["m.room.name", "m.room.encryption", "m.room.avatar", "m.room.topic", "m.room.canonical_alias"];
+    let mut state: Vec<_> = types.map(|kind| json!([kind, ""])).into();
+    state.extend([json!(["m.room.member", "$ME"]), json!(["m.room.member", "$LAZY"]), json!(["m.room.create", ""])]);
+    let on = json!({ "enabled": true });
+    json!({
+        "lists": { "all_rooms": { "ranges": [[0, 19]], "timeline_limit": 1, "required_state": state } },
+        "extensions": { "account_data": on, "receipts": on, "typing": on, "to_device": on, "e2ee": on },
+    })
+}
+
+pub async fn slide(server: &Server, report: &mut Report) -> Result<(), Failure> {
+    const ROOMS: usize = 500;
+    let mut person = resident(server, ROOMS, 1).await?;
+    let (request, path) = (first_screen(), format!("{SLIDING}?timeout=0"));
+    // Warm, and nothing in it that was said just now: one's own fresh messages are held back for a moment, room by room.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    person.ask(Method::POST, &path, Some(&request)).await?;
+    let (mut first, mut empty) = (Latencies::default(), Latencies::default());
+    for _ in 0..10 * REPEATS {
+        let begun = Instant::now();
+        let answer = person.ask(Method::POST, &path, Some(&request)).await?;
+        first.push(begun.elapsed());
+        if answer["rooms"].as_object().is_none_or(|rooms| rooms.len() != 20) {
+            return Err("the first screen should have 20 rooms".into());
+        }
+        let next = format!("{path}&pos={}", quoted(answer["pos"].as_str().unwrap_or_default()));
+        let begun = Instant::now();
+        person.ask(Method::POST, &next, Some(&request)).await?;
+        empty.push(begun.elapsed());
+    }
+    for (what, mut all) in [("first screen of 20", first), ("nothing new", empty)] {
+        report.line(
+            format!("sliding sync, in {ROOMS} rooms: {what}"),
+            vec![("ms p50", all.percentile_ms(0.5)), ("ms p99", all.percentile_ms(0.99))],
         );
     }
     Ok(())
