@@ -280,3 +280,28 @@ async fn a_ban_that_came_meanwhile_holds() {
     ben.post(&path, json!({})).await.refused(403, "M_FORBIDDEN");
     assert_eq!(story.beta().membership(room, &ben.id).await, Membership::Ban);
 }
+
+#[tokio::test]
+async fn what_was_fetched_for_a_gap_meanwhile_stays_where_it_is() {
+    let story = InPart::begin().await;
+    let InPart { campus, ann, ben, dora, room, .. } = &story;
+    let (alpha, beta) = (campus.host(ALPHA), story.beta());
+    // Nobody asks for the rest before the clock goes on.
+    campus.wires.answer_no_more(ALPHA, STATE_IDS);
+    campus.wires.cut(ALPHA, BETA);
+    let mut last = String::new();
+    for n in 0..30 {
+        last = ann.says(room, &format!("line {n}")).await;
+    }
+    campus.wires.heal(ALPHA, BETA);
+    campus.wires.answer(ALPHA, "/_matrix/federation/v1/get_missing_events", 200, json!({ "events": [] }));
+    let told = json_of(&alpha.event(&last).await.expect("it was said"));
+    alpha.sends(beta, "last", &[told]).await.ok();
+    let read = |page: Value| texts(&json!({ "timeline": { "events": page["chunk"] } })).join(" ");
+    let messages = format!("{}?dir=b&limit=50", story.member_path("messages"));
+    assert!(read(ben.get(&messages).await.ok()).contains("line 7"));
+    story.rest_comes().await;
+    assert_eq!(beta.membership(room, &dora.id).await, Membership::Join);
+    assert!(read(ben.get(&messages).await.ok()).contains("line 7"));
+    beta.is_sound().await;
+}
