@@ -76,6 +76,8 @@ pub struct Operator {
     /// Only while the server runs and federates.
     pub(crate) sender: Option<Sender>,
     pub(crate) data_dir: PathBuf,
+    /// The bucket that media are kept in, if they are not in the data directory.
+    pub(crate) bucket: Option<String>,
 }
 
 /// Takes what an order has to say, line by line.

@@ -82,6 +82,8 @@ impl Seeds {
 /// A server ready to answer.
 pub struct Server {
     data_dir: PathBuf,
+    /// The bucket that media are kept in, if they are not in the data directory.
+    bucket: Option<String>,
     store: Store,
     accounts: Accounts,
     rooms: Rooms,
@@ -141,7 +143,7 @@ impl Server {
             directory: config.server.data_dir.join("media"),
             config: config.media.clone(),
             outbound: outbound.clone(),
-        });
+        })?;
 
         let unreads = Unreads::new(&rooms, &accounts);
         let sync = Sync::new(SyncParts {
@@ -267,6 +269,7 @@ impl Server {
         };
         Ok(Self {
             data_dir: config.server.data_dir.clone(),
+            bucket: config.media.bucket().map(str::to_owned),
             store,
             accounts,
             rooms,
@@ -300,6 +303,7 @@ impl Server {
             peers: self.peers.clone(),
             sender: self.sender().cloned(),
             data_dir: self.data_dir.clone(),
+            bucket: self.bucket.clone(),
         }
     }
 

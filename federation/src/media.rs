@@ -51,7 +51,7 @@ pub(crate) async fn get_content_thumbnail(
         return Ok(around.answer(content.read(0..content.bytes).await?));
     };
     let around = Around::new(&content.tag(), made.content_type, &made.disposition());
-    Ok(around.answer(stream::iter([Ok(Bytes::from(made.bytes))])))
+    Ok(around.answer(stream::iter([Ok(made.bytes)])))
 }
 
 /// What stands around the content: the metadata, which say nothing yet, and the headers of the second part.

@@ -24,6 +24,9 @@ pub(super) fn restore(file: Option<&Path>, directory: PathBuf) -> anyhow::Result
         let backup::Held { rows, files } = backup::restore_from(&directory, &config.storage, data_dir).await?;
         let place = data_dir.display();
         say::line(&format!("Restored {rows} rows, the signing key and {files} uploaded files into {place}."));
+        if let Some(bucket) = config.media.bucket() {
+            say::line(&format!("The server looks for uploaded files in the bucket {bucket}, which was left as it is."));
+        }
         Ok(())
     })
 }

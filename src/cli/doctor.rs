@@ -46,6 +46,9 @@ async fn examine(loaded: Loaded) -> anyhow::Result<()> {
     tell("configuration", machine::configuration(&loaded));
     tell("data", machine::data(config));
     tell("disk", machine::disk(config));
+    if let Some(bucket) = config.media.bucket() {
+        tell("media", network::bucket(config, bucket, &outbound).await);
+    }
     tell("clock", machine::clock().await);
     for listener in &config.listeners {
         let about = format!("port {}", listener.address.port());

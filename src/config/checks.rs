@@ -39,6 +39,8 @@ pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     well_known(config, &mut found);
     calls(config, &mut found);
     terms(config, &mut found);
+    let place = |(key, text): (&str, String)| Finding::new(&format!("media.{key}"), text);
+    found.extend(config.media.mistakes().into_iter().map(place));
     if let Err(wrong) = lyceum_institution::Settings::of(&config.institution) {
         let place = |(path, text): (String, String)| Finding::new(&format!("institution.{path}"), text);
         found.extend(wrong.into_iter().map(place));

@@ -1,5 +1,6 @@
-//! A backup is a directory: the store at one moment in one file, the signing key, and the files that people uploaded. It can be
-//! made while the server runs. The store is saved first: whatever it names is among the files then, unless somebody deleted it
+//! A backup is a directory: the store at one moment in one file, the signing key, and the files that people uploaded, unless
+//! these are in a bucket, which has means of its own. It can be made while the server runs. The store is saved first: whatever
+//! it names is among the files then, unless somebody deleted it
 //! meanwhile; what came later is removed when the restored server starts.
 
 use std::path::Path;
@@ -39,8 +40,14 @@ impl Operator {
             }
         };
         fs::rename(partial, directory).with_context(|| format!("{shown} cannot be made"))?;
+        let uploaded = match &self.bucket {
+            Some(bucket) => format!(
+                "no uploaded files: they are in the bucket {bucket}, to be kept safe by its own means (versions, copies)"
+            ),
+            None => format!("{files} uploaded files"),
+        };
         report.say(format!(
-            "{shown}: the store ({rows} rows), the signing key and {files} uploaded files. Keep it as safe as the server itself."
+            "{shown}: the store ({rows} rows), the signing key and {uploaded}. Keep it as safe as the server itself."
         ));
         Ok(())
     }
@@ -50,7 +57,10 @@ impl Operator {
         let key = signing_key::path(&self.data_dir);
         let text = fs::read(&key).with_context(|| format!("{} cannot be read", key.display()))?;
         files::write_new(&signing_key::path(directory), &text)?;
-        let files = copy_files(&self.data_dir, directory, link_or_copy).await?;
+        let files = match self.bucket {
+            Some(_) => 0,
+            None => copy_files(&self.data_dir, directory, link_or_copy).await?,
+        };
         Ok(Held { rows: done.rows, files })
     }
 }

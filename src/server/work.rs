@@ -43,6 +43,7 @@ pub(super) struct Work {
 impl Server {
     /// Starts the followers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
+        self.client.media.claim_storage().await.context("media cannot be kept")?;
         self.client.media.remove_unfinished().await.context("removing what uploads left that broke off")?;
         let source = RoomsSource::new(&self.rooms, &self.accounts);
         let sender = match self.federates {

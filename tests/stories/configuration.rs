@@ -44,6 +44,17 @@ fn a_wrong_value_says_what_would_be_right() {
     tells("[well_known]\nclient_base_url = \"x\"", &["well_known.client_base_url", "https://matrix.campus.example"]);
     tells("[registration]\nshared_secret = \"\"", &["registration.shared_secret", "leave the line out"]);
     tells("[well_known]\npolicy_server_key = \"abc\"", &["well_known.policy_server_key", "32 bytes"]);
+    tells("[media]\nstorage = \"tape\"", &["lyceum.toml:4", "media.storage", "\"disk\", \"s3\""]);
+    tells("[media.s3]\nbucket = \"media\"", &["lyceum.toml:4", "media.s3.bucket", "storage = \"s3\""]);
+    let s3 = |more: &str| {
+        format!(
+            "[media]\nstorage = \"s3\"\n[media.s3]\nbucket = \"media\"\naccess_key_id = \"key\"\nsecret_access_key = \"x\"\n{more}"
+        )
+    };
+    assert!(with(&s3("")).is_ok(), "this is enough");
+    tells(&s3("endpoint = \"http://10.0.0.1\""), &["lyceum.toml:9", "media.s3.endpoint", "allow_http"]);
+    tells(&s3("endpoint = \"10.0.0.1\""), &["lyceum.toml:9", "media.s3.endpoint", "https://"]);
+    tells(&s3("adressing = \"path\""), &["lyceum.toml:9", "did you mean `addressing`?"]);
     let terms = |text: &str| format!("[registration.terms]\nrules = {text}");
     let nothing = terms("{ version = \"1\", languages = {} }");
     tells(&nothing, &["registration.terms.rules.languages", "one language at least"]);

@@ -11,6 +11,8 @@ use crate::{
 
 /// Rows looked at at once.
 const PAGE: usize = 500;
+/// What has been in a bucket for so long is written down by now, if anything stands for it.
+const SETTLED_MS: u64 = 24 * 60 * 60 * 1_000;
 /// How often a removal is tried again when the same row changes meanwhile.
 const TRIES: usize = 8;
 
@@ -179,9 +181,9 @@ impl Media {
     /// Removes files that nothing stands for: what was left where the server ended between keeping a file and writing that down,
     /// or between forgetting one and removing it. Answers how many there were.
     pub async fn tidy(&self) -> Result<usize, MediaError> {
-        let mut removed = 0;
+        let (mut removed, until_ms) = (0, self.now_ms().saturating_sub(SETTLED_MS));
         for shelf in self.0.files.shelves().await? {
-            for hash in self.0.files.hashes_on(&shelf).await? {
+            for hash in self.0.files.hashes_on(&shelf, until_ms).await? {
                 removed += usize::from(self.remove_unused(&hash).await?);
             }
         }

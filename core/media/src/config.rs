@@ -1,13 +1,32 @@
 //! The settings of media.
 
+mod s3;
+
+pub use s3::{Addressing, S3Config};
+
 use serde::Deserialize;
 
 use crate::PreviewConfig;
+
+/// Where files are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaStorage {
+    /// In the data directory.
+    #[default]
+    Disk,
+    /// In a bucket of an S3 service.
+    S3,
+}
 
 /// Uploads, downloads and thumbnails. `[media]` in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
+    /// Where files are kept.
+    pub storage: MediaStorage,
+    /// The bucket they are kept in.
+    pub s3: S3Config,
     /// The largest file that may be uploaded, in bytes.
     pub upload_bytes_max: u64,
     /// The largest file that is fetched from another server, in bytes.
@@ -35,6 +54,8 @@ pub struct MediaConfig {
 impl Default for MediaConfig {
     fn default() -> Self {
         Self {
+            storage: MediaStorage::default(),
+            s3: S3Config::default(),
             upload_bytes_max: 50 * 1024 * 1024,
             remote_bytes_max: 50 * 1024 * 1024,
             remote_kept_days: 90,
@@ -46,6 +67,25 @@ impl Default for MediaConfig {
             thumbnails_at_once: 2,
             allow_unauthenticated: true,
             previews: PreviewConfig::default(),
+        }
+    }
+}
+
+impl MediaConfig {
+    /// The bucket that files are kept in, if they are.
+    pub fn bucket(&self) -> Option<&str> {
+        self.s3.bucket.as_deref().filter(|_| self.storage == MediaStorage::S3)
+    }
+
+    /// What of it cannot be or does not belong together: each setting within `[media]`, and what is wrong with it.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        match (self.storage, &self.s3.bucket) {
+            (MediaStorage::S3, _) => self.s3.mistakes(),
+            (MediaStorage::Disk, Some(_)) => {
+                let text = "a bucket is for storage = \"s3\"; with \"disk\" files are kept in server.data_dir";
+                vec![("s3.bucket", text.to_owned())]
+            }
+            (MediaStorage::Disk, None) => Vec::new(),
         }
     }
 }

@@ -1,18 +1,11 @@
 //! Media that can be served: what they are, and reading them whole or in part.
 
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use ruma::http_headers::ContentDisposition;
-use std::{io, io::SeekFrom, ops::Range, path::PathBuf};
-use tokio::{
-    fs,
-    io::{AsyncReadExt, AsyncSeekExt},
-};
+use std::{io, ops::Range};
 
-use crate::{disposition, error::MediaError};
-
-/// What is read at a time.
-const PIECE_BYTES: usize = 64 * 1024;
+use crate::{disposition, error::MediaError, files::Files};
 
 /// Media with their content.
 #[derive(Debug, Clone)]
@@ -24,7 +17,7 @@ pub struct Content {
     /// Their name, as whoever uploaded them says.
     pub filename: Option<String>,
     pub(crate) hash: Vec<u8>,
-    pub(crate) place: PathBuf,
+    pub(crate) files: Files,
 }
 
 /// A part of a file that is being read.
@@ -48,23 +41,7 @@ impl Content {
     }
 
     /// Reads a part of them, piece by piece.
-    pub async fn read(&self, part: Range<u64>) -> Result<impl Stream<Item = Piece> + Send + 'static, MediaError> {
-        let mut file = fs::File::open(&self.place).await?;
-        if part.start > 0 {
-            file.seek(SeekFrom::Start(part.start)).await?;
-        }
-        let left = part.end.saturating_sub(part.start);
-        Ok(stream::try_unfold((file, left), |(mut file, left)| async move {
-            if left == 0 {
-                return Ok(None);
-            }
-            let size = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES);
-            let mut piece = BytesMut::with_capacity(size);
-            let read = (&mut file).take(size as u64).read_buf(&mut piece).await? as u64;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok(Some((piece.freeze(), (file, left - read))))
-        }))
+    pub async fn read(&self, part: Range<u64>) -> Result<BoxStream<'static, Piece>, MediaError> {
+        Ok(self.files.read(&self.hash, part).await?)
     }
 }

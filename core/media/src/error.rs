@@ -54,6 +54,9 @@ pub enum MediaError {
     /// Too much at once.
     #[error("Too much is being made at once; try again")]
     Busy,
+    /// Files cannot be kept in the bucket.
+    #[error("the bucket of media {0}")]
+    Bucket(String),
     /// A file could not be read or written.
     #[error("media file: {0}")]
     File(#[from] std::io::Error),

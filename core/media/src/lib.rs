@@ -1,11 +1,12 @@
 //! Files: upload, download, thumbnails, what is kept of other servers' media, previews of links.
 //!
 //! This crate owns the rows that say which media there are (`tables.rs`) and the files they are kept in (`files.rs`), named
-//! by the SHA-256 of what is in them, so that the same bytes are kept once. Fetching another server's media is composed at
+//! by the SHA-256 of what is in them, so that the same bytes are kept once, in a directory or in a bucket of an S3 service. Fetching another server's media is composed at
 //! the doors: they hand over what arrives, this crate keeps it.
 //!
 //! Invariants:
-//! * a row with content is committed after its file is durable, so what was acknowledged can be served;
+//! * a row with content is committed after its file is durable or in the bucket, so what was acknowledged can be served;
+//! * a bucket (or a prefix in one) is one server's own: what nothing stands for is removed there;
 //! * a file is never changed once it has its name;
 //! * no image is decoded on an async thread, nor before its dimensions were found small enough.
 
@@ -26,10 +27,10 @@ mod thumbnail;
 mod upload;
 
 pub use care::{Kept, Uploads};
-pub use config::MediaConfig;
+pub use config::{Addressing, MediaConfig, MediaStorage, S3Config};
 pub use content::{Content, Piece};
 pub use error::MediaError;
-pub use media::{Media, MediaParts};
+pub use media::{Media, MediaParts, check_bucket};
 pub use preview::PreviewConfig;
 pub use remote::Fetching;
 pub use reserve::Reserved;

@@ -9,8 +9,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Content, MediaConfig, MediaError,
-    files::Files,
+    Content, MediaConfig, MediaError, MediaStorage, S3Config,
+    files::{Bucket, Files},
     preview::Previewing,
     remote::Fetches,
     tables::{ContentRow, MEDIA, MediaRow},
@@ -35,11 +35,11 @@ pub struct MediaParts {
     pub clock: Arc<dyn Clock>,
     /// Seeds the ids of media.
     pub seed: [u8; 32],
-    /// Where files are kept; made when there is a first one.
+    /// Where files are kept, or only until they are whole when the settings name a bucket; made when there is a first one.
     pub directory: PathBuf,
     /// The settings.
     pub config: MediaConfig,
-    /// The way to the pages that previews are made of.
+    /// The way to the pages that previews are made of, and to the bucket.
     pub outbound: Outbound,
 }
 
@@ -61,10 +61,14 @@ pub(crate) struct Inner {
 
 impl Media {
     /// A handle made of its parts.
-    pub fn new(parts: MediaParts) -> Self {
+    pub fn new(parts: MediaParts) -> Result<Self, MediaError> {
         let mut ids = StdRng::from_seed(parts.seed);
-        let files = Files::new(&parts.directory, ids.random());
-        Self(Arc::new(Inner {
+        let bucket = match parts.config.storage {
+            MediaStorage::Disk => None,
+            MediaStorage::S3 => Some(Bucket::open(&parts.config.s3, parts.outbound.clone())?),
+        };
+        let files = Files::new(&parts.directory, bucket, ids.random());
+        Ok(Self(Arc::new(Inner {
             server: parts.server,
             store: parts.store,
             clock: parts.clock,
@@ -74,7 +78,13 @@ impl Media {
             fetches: Fetches::default(),
             previewing: Previewing::new(parts.outbound),
             ids: ids.into(),
-        }))
+        })))
+    }
+
+    /// Checks that files can be kept where the settings say, and takes the place for this server. To be done before there are
+    /// any.
+    pub async fn claim_storage(&self) -> Result<(), MediaError> {
+        self.0.files.claim(self.0.server.as_str()).await
     }
 
     /// The settings.
@@ -104,8 +114,7 @@ impl Media {
             let row = self.row(server, id).await?.ok_or(MediaError::NotFound)?;
             let until_ms = match row.content {
                 ContentRow::Kept { hash, bytes, content_type, filename } => {
-                    let place = self.0.files.place(&hash);
-                    return Ok(Content { bytes, content_type, filename, hash, place });
+                    return Ok(Content { bytes, content_type, filename, hash, files: self.0.files.clone() });
                 }
                 ContentRow::Awaited { until_ms } => until_ms,
             };
@@ -133,6 +142,17 @@ impl Media {
     pub(crate) fn new_id(&self) -> String {
         (&mut *self.0.ids.lock()).sample_iter(Alphanumeric).take(ID_LENGTH).map(char::from).collect()
     }
+}
+
+/// Checks that files can be kept in the bucket of the settings, without taking the place.
+pub async fn check_bucket(
+    config: &S3Config,
+    server: &ServerName,
+    outbound: &Outbound,
+    seed: [u8; 32],
+) -> Result<(), MediaError> {
+    let bucket = Bucket::open(config, outbound.clone())?;
+    bucket.check(server.as_str(), StdRng::from_seed(seed).random()).await
 }
 
 /// What is touched when an id gets its content.

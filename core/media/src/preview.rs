@@ -189,8 +189,9 @@ impl Media {
         let bytes = response.bytes().await.map_err(unreachable)?;
         let arriving = stream::iter([Ok::<Bytes, MediaError>(bytes)]);
         let blob = self.take_in(arriving, config.previews.image_bytes_max as u64).await?;
-        let (place, limits) = (self.0.files.place(&blob.hash), Limits { pixels_max: config.thumbnail_pixels_max });
-        let looked = tokio::task::spawn_blocking(move || picture::describe(&place, &limits)).await;
+        let limits = Limits { pixels_max: config.thumbnail_pixels_max };
+        let local = self.0.files.local(&blob.hash, blob.bytes).await?;
+        let looked = tokio::task::spawn_blocking(move || picture::describe(local.path(), &limits)).await;
         let (content_type, size) = looked.map_err(|_| MediaError::NoPicture("its decoder gave up".to_owned()))??;
         let described = Described { content_type: Some(content_type.to_owned()), filename: None };
         let content: ContentRow = described.of(&blob);

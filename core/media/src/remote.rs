@@ -68,7 +68,6 @@ impl Media {
         let ContentRow::Kept { hash, bytes, content_type, filename } = content else {
             return Err(MediaError::NotFound.into());
         };
-        let place = self.0.files.place(&hash);
-        Ok(Content { bytes, content_type, filename, hash, place })
+        Ok(Content { bytes, content_type, filename, hash, files: self.0.files.clone() })
     }
 }

@@ -1,6 +1,8 @@
 //! Thumbnails: which size is made for what is asked, and making it off the async threads, a few at a time.
 
+use bytes::Bytes;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Content, Media, MediaError, disposition,
@@ -63,12 +65,16 @@ impl Wanted {
 #[derive(Debug, Clone)]
 pub struct Picture {
     /// The file.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Its type.
     pub content_type: &'static str,
 }
 
 impl Picture {
+    fn of(bytes: Bytes) -> Self {
+        Self { content_type: picture::kind(&bytes), bytes }
+    }
+
     /// How to serve it.
     pub fn disposition(&self) -> ContentDisposition {
         let name = if self.content_type == "image/png" { "thumbnail.png" } else { "thumbnail.jpg" };
@@ -79,27 +85,46 @@ impl Picture {
 impl Media {
     /// A thumbnail of a picture; `None` when it is no larger than what is wanted and is to be served as it is.
     pub async fn thumbnail(&self, content: &Content, wanted: Wanted) -> Result<Option<Picture>, MediaError> {
+        let size = wanted.rounded();
+        if let Some(kept) = self.kept_thumbnail(content, size).await {
+            return Ok(Some(kept));
+        }
         let turn = tokio::time::timeout(TURN_MAX, self.0.making.clone().acquire_owned());
         let turn = turn.await.map_err(|_| MediaError::Busy)?.map_err(|_| MediaError::Busy)?;
-        let (files, hash, place) = (self.0.files.clone(), content.hash.clone(), content.place.clone());
+        // Many ask for a new picture at once: whoever had their turn before has made it.
+        if let Some(kept) = self.kept_thumbnail(content, size).await {
+            return Ok(Some(kept));
+        }
+        let (_turn, made) = self.make_smaller(content, size, turn).await?;
+        let (Some(bytes), Some(size)) = (made, size) else { return Ok(None) };
+        if let Err(error) = self.0.files.keep_thumbnail(&content.hash, &size.name(), bytes.clone()).await {
+            tracing::warn!(%error, "a thumbnail could not be kept");
+        }
+        Ok(Some(Picture::of(bytes)))
+    }
+
+    async fn kept_thumbnail(&self, content: &Content, size: Option<Wanted>) -> Option<Picture> {
+        self.0.files.thumbnail(&content.hash, &size?.name()).await.map(Picture::of)
+    }
+
+    /// The picture in a size; without one it is only looked whether it is a picture. The turn lasts as long as the work, even
+    /// when nobody waits for it any more.
+    async fn make_smaller(
+        &self,
+        content: &Content,
+        size: Option<Wanted>,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<(OwnedSemaphorePermit, Option<Bytes>), MediaError> {
+        let local = self.0.files.local(&content.hash, content.bytes).await?;
         let limits = Limits { pixels_max: self.0.config.thumbnail_pixels_max };
         let made = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let Some(size) = wanted.rounded() else {
-                return picture::check(&place, &limits).map(|()| None);
+            let made = match size {
+                Some(size) => picture::smaller(local.path(), size, &limits)?.map(Bytes::from),
+                None => picture::check(local.path(), &limits).map(|()| None)?,
             };
-            let name = size.name();
-            if let Some(bytes) = files.thumbnail(&hash, &name) {
-                return Ok(Some(bytes));
-            }
-            let Some(bytes) = picture::smaller(&place, size, &limits)? else { return Ok(None) };
-            if let Err(error) = files.keep_thumbnail(&hash, &name, &bytes) {
-                tracing::warn!(%error, "a thumbnail could not be kept");
-            }
-            Ok(Some(bytes))
+            Ok((turn, made))
         });
         // A decoder that panics has met something that is no picture.
-        let made = made.await.map_err(|_| MediaError::NoPicture("its decoder gave up".to_owned()))??;
-        Ok(made.map(|bytes| Picture { content_type: picture::kind(&bytes), bytes }))
+        made.await.map_err(|_| MediaError::NoPicture("its decoder gave up".to_owned()))?
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use http::Method;
 use lyceum_outbound::{Outbound, OutboundError, Request};
+use rand::Rng;
 use ruma::ServerName;
 use serde_json::Value;
 use tokio::net::lookup_host;
 
 use super::Finding;
+use crate::chance;
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,6 +28,15 @@ pub(super) async fn name(name: &ServerName) -> Finding {
             "{} has no address: clients and servers ask https://{name}/.well-known/matrix/ first; make a DNS record for it",
             name.host()
         )),
+    }
+}
+
+/// Whether media can be kept. What is put into the bucket for that is taken out again.
+pub(super) async fn bucket(config: &Config, bucket: &str, outbound: &Outbound) -> Finding {
+    let seed = chance::generator().random();
+    match lyceum_media::check_bucket(&config.media.s3, &config.server.name, outbound, seed).await {
+        Ok(()) => Finding::Well(format!("the bucket {bucket} can be written and read")),
+        Err(error) => Finding::Wrong(error.to_string()),
     }
 }
 

@@ -17,13 +17,14 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Outside crates that only some of ours may know.
-const KEPT_BEHIND: [(&str, &[&str]); 7] = [
+const KEPT_BEHIND: [(&str, &[&str]); 8] = [
     ("axum", &["lyceum-web", "lyceum-client-api", "lyceum-federation", "lyceum-console", "lyceum"]),
     ("sled", &["lyceum-storage"]),
     ("tokio-postgres", &["lyceum-storage"]),
     ("deadpool-postgres", &["lyceum-storage"]),
     ("tantivy", &["lyceum-search"]),
     ("reqwest", &["lyceum-outbound"]),
+    ("object_store", &["lyceum-media"]),
     ("anyhow", &["lyceum"]),
 ];
 

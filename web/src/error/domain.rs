@@ -226,6 +226,7 @@ impl From<MediaError> for ApiError {
             MediaError::AddressRefused => Self::forbidden(message),
             MediaError::Unreachable(_) => Self::unknown(message).with_status(StatusCode::BAD_GATEWAY),
             MediaError::Busy => Self::unavailable(message),
+            MediaError::Bucket(_) => Self::internal(&message),
             MediaError::File(error) => Self::internal(&error),
             MediaError::Storage(error) => error.into(),
             MediaError::Commit(error) => error.into(),
