@@ -122,18 +122,23 @@ impl RoomsSource {
         {
             return Ok(None);
         }
-        let in_part = |snapshot: &Snapshot| match (snapshot.partial(), snapshot.part_time(), known.order()) {
-            (Some(_), ..) => true,
-            (None, Some((_, until)), Some(order)) => order <= until.0.cast_signed(),
-            _ => false,
-        };
-        if self.snapshot(known.event().room()).await?.is_some_and(|snapshot| in_part(&snapshot)) {
+        if self.is_in_part(known).await? {
             // Who does not know the whole state lets nobody in.
             return Ok(Some(By::AnotherServer));
         }
         let prev = self.rooms.known_many(known.event().prev()).await.map_err(failed)?;
         let follows_what_is_here = prev.iter().all(|prev| prev.as_ref().is_some_and(|prev| prev.after().is_some()));
         Ok(Some(if follows_what_is_here { By::ThisServer } else { By::AnotherServer }))
+    }
+
+    /// Whether an event came when only part of its room's state was here.
+    async fn is_in_part(&self, known: &Known) -> Result<bool, PeerError> {
+        let Some(snapshot) = self.snapshot(known.event().room()).await? else { return Ok(false) };
+        Ok(match (snapshot.partial(), snapshot.part_time(), known.order()) {
+            (Some(_), ..) => true,
+            (None, Some((_, until)), Some(order)) => order <= until.0.cast_signed(),
+            _ => false,
+        })
     }
 
     async fn receipt_tellings(

@@ -72,8 +72,8 @@ impl RoomsSource {
         }
         let position = order.cast_unsigned();
         let now = self.accounts.user_devices(user).await.map_err(failed)?;
-        if !has_keys(&now) {
-            // Nobody can encrypt to them: there is nothing that others would have to know.
+        if !has_keys(&now) && self.is_in_part(known).await? {
+            // Nobody can encrypt to them; and who is there to know it is not certain yet.
             return Ok(None);
         }
         let about = format!("{DEVICES}{user}").as_str().into();
