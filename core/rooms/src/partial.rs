@@ -7,6 +7,7 @@ use lyceum_storage::Subject;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName, UserId, events::StateEventType};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -57,11 +58,9 @@ impl Partial {
     fn with(&self, event: &Event, servers: &[OwnedServerName]) -> Self {
         let mut next = self.clone();
         next.begins.push(event.id().clone());
-        for server in servers {
-            if next.servers.len() < SERVERS_MAX && !next.has_server(server) {
-                next.servers.push(server.clone());
-            }
-        }
+        let mut seen: HashSet<_> = self.servers.iter().collect();
+        let more = servers.iter().filter(|server| seen.insert(*server)).cloned();
+        next.servers.extend(more.take(SERVERS_MAX.saturating_sub(self.servers.len())));
         next
     }
 

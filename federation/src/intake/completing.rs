@@ -2,7 +2,7 @@
 //! after another.
 
 use lyceum_events::{Clock, Event};
-use lyceum_rooms::WholeStates;
+use lyceum_rooms::{RoomError, WholeStates};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, ServerName};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -79,7 +79,11 @@ impl Intake {
 
     /// Answers whether there is nothing more to do.
     async fn try_to_complete(&self, room: &RoomId, tries: usize) -> Result<bool, Trouble> {
-        let snapshot = self.0.rooms.snapshot(room).await?;
+        let snapshot = match self.0.rooms.snapshot(room).await {
+            // It was taken away meanwhile.
+            Err(RoomError::UnknownRoom(_)) => return Ok(true),
+            found => found?,
+        };
         let Some(partial) = snapshot.partial().filter(|_| snapshot.is_local()) else { return Ok(true) };
         let mut filling = Filling::new(&self.0, self.0.rooms.server(), &snapshot);
         let known = partial.servers.iter().filter(|server| self.0.peers.allows(server));

@@ -220,8 +220,10 @@ impl Filling<'_> {
         let Some(mut state) = self.state_at(server, event).await? else { return Ok(None) };
         let absent = self.absent(vec![event.to_owned()]).await?;
         self.bring_singly(server, absent).await?;
+        let here = self.rooms.known(event).await?;
+        let here = here.ok_or_else(|| Trouble::there("the event after which the state is wanted is not to be had"))?;
         // The last of two events that hold the same state counts.
-        state.extend(self.rooms.known(event).await?.map(|known| known.id().clone()));
+        state.push(here.id().clone());
         Ok(Some(state))
     }
 
