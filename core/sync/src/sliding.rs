@@ -14,7 +14,7 @@ pub mod threads;
 
 use lyceum_storage::Position;
 use ruma::UserId;
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
@@ -106,7 +106,8 @@ impl Sync {
             timeout: Duration::ZERO,
         };
         let wanted = Wanted::of(&filter);
-        let turn = Turn { request: &as_sync, wanted: &wanted, since, to, changes: &changes };
+        let paused = AtomicBool::default();
+        let turn = Turn { request: &as_sync, wanted: &wanted, since, to, changes: &changes, paused: &paused };
         let look = Look { turn: &turn, request, before };
 
         let mut after = before.at(to);

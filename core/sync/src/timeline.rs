@@ -3,7 +3,10 @@
 use lyceum_rooms::{Direction, Known, Looker, TimelineToken};
 use lyceum_storage::Position;
 use ruma::RoomId;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{Result, Sync, joined::passes, response::Timeline, v2::Turn};
 
@@ -135,7 +138,8 @@ impl Sync {
     pub(crate) async fn timeline_of(&self, turn: &Turn<'_>, slice: Slice) -> Result<Timeline> {
         let start = slice.events.first().and_then(|known| known.order());
         let looker = turn.request.looker(self.now());
-        if slice.events.iter().any(|known| is_fresh_echo(looker, known)) {
+        let is_echo = slice.events.iter().any(|known| is_fresh_echo(looker, known));
+        if is_echo && !turn.paused.swap(true, Ordering::Relaxed) {
             tokio::time::sleep(ECHO_PAUSE).await;
         }
         Ok(Timeline {

@@ -8,6 +8,7 @@ use lyceum_storage::{Position, Subject};
 use ruma::{DeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::StateEventType};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::AtomicBool,
     time::Duration,
 };
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) to: SyncToken,
     /// What changed in between.
     pub(crate) changes: &'a Changes,
+    /// Whether this answer has waited for the client to take in what it just sent.
+    pub(crate) paused: &'a AtomicBool,
 }
 
 impl Turn<'_> {
@@ -101,7 +104,8 @@ impl Sync {
             None => Changes::Anything,
             Some(since) => self.activity().between(since.position, to.position, COMMITS_LOOKED_AT_MAX),
         };
-        let turn = Turn { request, wanted, since, to, changes: &changes };
+        let paused = AtomicBool::default();
+        let turn = Turn { request, wanted, since, to, changes: &changes, paused: &paused };
         let (rooms, moved) = self.rooms_of(&turn).await?;
         Ok(SyncResponse { next_batch: to.to_string(), rooms, ..self.own_things(&turn, &moved).await? })
     }
@@ -142,7 +146,9 @@ impl Sync {
         };
         let wanted = Wanted::of(&filter);
         let changes = self.activity().between(from.position, to.position, COMMITS_LOOKED_AT_MAX);
-        let turn = Turn { request: &request, wanted: &wanted, since: Some(from), to, changes: &changes };
+        let paused = AtomicBool::default();
+        let turn =
+            Turn { request: &request, wanted: &wanted, since: Some(from), to, changes: &changes, paused: &paused };
         let moved = self.moved_people(&turn).await?;
         self.device_lists(&turn, &moved).await
     }
