@@ -7,6 +7,7 @@
 //! * `outside`: those of rooms that nobody here is in.
 //! * `filling`: what an event builds on and is not here.
 //! * `fetch`: asking for it, and proving it.
+//! * `waiting`: what could not be had then, tried again.
 //! * `completing`: the rest of the state of rooms joined with part of it.
 //! * `trouble`: whose fault it is when something is not taken in.
 
@@ -19,6 +20,7 @@ mod outside;
 mod room;
 mod trouble;
 mod turns;
+mod waiting;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -36,6 +38,7 @@ use tokio::sync::OnceCell;
 use crate::edu::Hearing;
 use flights::Flights;
 use turns::Turns;
+use waiting::WaitingRooms;
 
 pub(crate) use trouble::Trouble;
 
@@ -73,6 +76,7 @@ struct Shared {
     answers: Cache<(OwnedServerName, String), Answer>,
     turns: Turns,
     flights: Flights,
+    waiting: WaitingRooms,
 }
 
 /// When a server that sends too much at once may try again.
@@ -89,6 +93,7 @@ impl Intake {
             answers: Cache::new(ANSWERS_MAX),
             turns: Turns::default(),
             flights: Flights::default(),
+            waiting: WaitingRooms::default(),
         }))
     }
 

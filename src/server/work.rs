@@ -30,8 +30,8 @@ pub(super) struct Work {
     redactions: JoinHandle<()>,
     deletions: JoinHandle<()>,
     past_purges: JoinHandle<()>,
-    /// `None` when the server does not federate.
-    completion: Option<JoinHandle<()>>,
+    /// What federation has going on; empty when the server does not federate.
+    intake: Vec<JoinHandle<()>>,
     /// `None` where no campus rules are in force.
     campus_rooms: Option<JoinHandle<()>>,
     /// The same.
@@ -64,10 +64,14 @@ impl Server {
         let redactions = tokio::spawn(self.client.redactions.clone().run());
         let deletions = tokio::spawn(self.client.deletions.clone().run());
         let past_purges = tokio::spawn(self.client.past_purges.clone().run());
-        let completion = self.federates.then(|| {
-            let (intake, clock) = (self.federation.intake.clone(), self.federation.clock.clone());
-            tokio::spawn(intake.complete_rooms(clock))
-        });
+        let intake = match self.federates {
+            true => {
+                let (intake, clock) = (&self.federation.intake, &self.federation.clock);
+                let completion = tokio::spawn(intake.clone().complete_rooms(clock.clone()));
+                vec![completion, tokio::spawn(intake.clone().try_waiting(clock.clone()))]
+            }
+            false => Vec::new(),
+        };
         self.work = Some(Work {
             sender,
             notifier,
@@ -78,7 +82,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
-            completion,
+            intake,
             campus_rooms,
             moderation,
             support,
@@ -98,7 +102,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
-            completion,
+            intake,
             campus_rooms,
             moderation,
             support,
@@ -109,7 +113,7 @@ impl Server {
         // Each of their acts is one batch: they can end between any two.
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(&moderation).chain(&support).chain(&completion).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(&moderation).chain(&support).chain(&intake).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();
@@ -133,7 +137,7 @@ impl Server {
             redactions,
             deletions,
             past_purges,
-            completion,
+            intake,
             campus_rooms,
             moderation,
             support,
@@ -143,7 +147,7 @@ impl Server {
         };
         upkeep.abort();
         delays.abort();
-        campus_rooms.iter().chain(moderation).chain(support).chain(completion).for_each(JoinHandle::abort);
+        campus_rooms.iter().chain(moderation).chain(support).chain(intake).for_each(JoinHandle::abort);
         search.abort();
         redactions.abort();
         deletions.abort();

@@ -12,3 +12,4 @@ mod receiving;
 mod simulation;
 mod telling;
 mod third_party;
+mod waiting;

@@ -155,6 +155,13 @@ impl Writing {
             }
         };
         let judged = self.judge_received(event, &auth, (&before.state, &now)).await?;
+        let (before, judged) = match self.weighed_with_claims(&before, &auth, &judged).await? {
+            Some((then, now)) => {
+                let judged = self.judge_received(event, &auth, (&then.state, &now)).await?;
+                (if judged == Acceptance::Accepted { then } else { before }, judged)
+            }
+            None => (before, judged),
+        };
         let judged = self.ask_judge_of_received(event, judged).await?;
         let judged = self.ask_policy_of_received(event, judged);
         // Another node may have given it its place since it was looked for.

@@ -13,6 +13,7 @@
 //! * `held`: posts that wait for somebody to look at them; `unheard`: what shadow-banned people send.
 //! * `send`, `create`, `membership_acts`, `aliases`: the acts; `oversight`: those of whoever answers for rooms.
 //! * `arrival`, `partial`, `completion`: rooms of other servers: taken up, at first with part of their state, then with the rest.
+//! * `accept`, `waiting`: what other servers send, and what of it has no place yet.
 //! * `blocked`, `redirect`, `purge`: keeping people out of a room, and taking it away.
 //! * `timeline`, `members`, `visibility`: reading, and who may read what.
 //! * `receipts`, `unread`: how far people have read, and how much they have not.
@@ -71,6 +72,7 @@ mod send;
 mod third_party;
 mod unheard;
 mod upgrade;
+mod waiting;
 
 mod acquaintance;
 mod bundle;
@@ -143,6 +145,7 @@ pub use thread_subscriptions::{MovedSubscription, MovedSubscriptions};
 pub use timeline::{Direction, Page, TimelineToken};
 pub use unread::{Unread, UnreadCounts, UnreadError, Unreads};
 pub use visibility::Visibility;
+pub use waiting::Waiting;
 pub use write::{Sender, Transaction};
 
 #[cfg(test)]

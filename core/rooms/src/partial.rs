@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::{
-    Change, Known, Result, RoomError, RoomState, Rooms, Snapshot,
+    Acceptance, Change, Known, Result, RoomError, RoomState, Rooms, Snapshot,
+    forks::StateAt,
     groups::parse_event_id,
     snapshot::PartTime,
     tables::{PARTIAL, PARTIAL_ASIDE, StoredPart, WHOLE_SINCE},
@@ -188,6 +189,38 @@ impl Writing {
         claims(state, auth.iter().map(|known| known.event()))
     }
 
+    /// The states by which a refused event is judged once more where part of the room's state is wanting: what they say of
+    /// people may rest on what will prove to have been refused, such as a kick by somebody who had left. So what the events
+    /// that permit this one say of members counts as well, as at any fork. `None` where they say nothing else.
+    pub(crate) async fn weighed_with_claims(
+        &mut self,
+        before: &StateAt,
+        auth: &[Arc<Known>],
+        judged: &Acceptance,
+    ) -> Result<Option<(StateAt, RoomState)>> {
+        let is_refused = matches!(judged, Acceptance::Rejected(_) | Acceptance::SoftFailed);
+        if !is_refused || self.snapshot().partial().is_none() {
+            return Ok(None);
+        }
+        let then = self.weighed(before, auth).await?;
+        let now = self.weighed(&self.current(), auth).await?;
+        if then.is_none() && now.is_none() {
+            return Ok(None);
+        }
+        let now = now.map_or_else(|| self.snapshot().state().clone(), |now| now.state);
+        Ok(Some((then.unwrap_or_else(|| before.clone()), now)))
+    }
+
+    async fn weighed(&mut self, state: &StateAt, auth: &[Arc<Known>]) -> Result<Option<StateAt>> {
+        let members = members_among(auth.iter().map(|known| known.event()));
+        let others: Vec<_> = members.filter(|change| !holds(&state.state, change)).collect();
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let claimed = self.state_after(state, others);
+        Ok(Some(self.resolve(vec![state.clone(), claimed]).await?))
+    }
+
     /// Notes that an event is to be judged again when the whole state is here.
     pub(crate) fn judge_again_later(&mut self, event: &Event) {
         let room = self.room.id.clone();
@@ -197,7 +230,14 @@ impl Writing {
 
 /// The memberships among events of people whom a state does not know.
 pub(crate) fn claims<'a>(state: &RoomState, events: impl Iterator<Item = &'a Event>) -> Vec<Change> {
-    let members = events.filter(|event| !event.is_rejected()).filter_map(change_of);
-    let members = members.filter(|change| change.key.0 == StateEventType::RoomMember);
-    members.filter(|change| state.get(&change.key.0, &change.key.1).is_none()).collect()
+    members_among(events).filter(|change| state.get(&change.key.0, &change.key.1).is_none()).collect()
+}
+
+fn members_among<'a>(events: impl Iterator<Item = &'a Event>) -> impl Iterator<Item = Change> {
+    let changes = events.filter(|event| !event.is_rejected()).filter_map(change_of);
+    changes.filter(|change| change.key.0 == StateEventType::RoomMember)
+}
+
+fn holds(state: &RoomState, change: &Change) -> bool {
+    state.get(&change.key.0, &change.key.1) == change.to.as_ref().map(|(id, _)| &**id)
 }

@@ -23,19 +23,6 @@ impl Rooms {
         thread: ReceiptThread,
         event: &EventId,
     ) -> Result<Option<Position>> {
-        self.read_at(user, room, kind, thread, event, None).await
-    }
-
-    /// The same at some time, as another server says; now where it does not say.
-    pub async fn read_at(
-        &self,
-        user: &UserId,
-        room: &RoomId,
-        kind: ReceiptKind,
-        thread: ReceiptThread,
-        event: &EventId,
-        ts: Option<MilliSecondsSinceUnixEpoch>,
-    ) -> Result<Option<Position>> {
         let snapshot = self.snapshot(room).await?;
         if !snapshot.is_joined(user) {
             return Err(RoomError::forbidden("You are not in this room"));
@@ -45,7 +32,34 @@ impl Rooms {
         self.check_thread(&known, &thread).await?;
         // Reading an event without a place in the timeline says nothing about what was read.
         let Some(order) = known.order() else { return Ok(None) };
-        let receipt = Receipt { room, user, kind, thread, event, order, ts: ts.unwrap_or_else(|| self.0.clock.now()) };
+        let (event, ts) = (event.as_str(), self.0.clock.now());
+        let receipt = Receipt { room, user, kind, thread, event, order: Some(order), ts };
+        Ok(self.receipts().advance(&receipt).await?)
+    }
+
+    /// Takes a receipt of somebody of another server as that one says; now where it does not say when. The event may be
+    /// on its way here, or be one of those from before this server came in.
+    pub async fn read_elsewhere(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        thread: ReceiptThread,
+        event: &str,
+        ts: Option<MilliSecondsSinceUnixEpoch>,
+    ) -> Result<Option<Position>> {
+        if !self.snapshot(room).await?.may_be_joined(user) {
+            return Err(RoomError::forbidden("This person is not in the room"));
+        }
+        let known = match <&EventId>::try_from(event) {
+            Ok(id) => self.known(id).await?,
+            Err(_) => None,
+        };
+        if known.as_ref().is_some_and(|known| known.event().room() != room) {
+            return Err(RoomError::InvalidParam(format!("event {event} is one of another room")));
+        }
+        let order = known.and_then(|known| known.order());
+        let ts = ts.unwrap_or_else(|| self.0.clock.now());
+        let receipt = Receipt { room, user, kind: ReceiptKind::Public, thread, event, order, ts };
         Ok(self.receipts().advance(&receipt).await?)
     }
 

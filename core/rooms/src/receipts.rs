@@ -2,7 +2,7 @@
 //!
 //! A receipt is one row that moves forward, with the stream position of its last move, so that a sync reads just the
 //! rows moved since its token. A private receipt touches its person only: nobody else is woken by it, and nobody else is
-//! shown it.
+//! shown it. What people of other servers have read need not be here yet: such a receipt is kept and told all the same.
 
 use lyceum_storage::{Batch, CommitError, Position, StorageError, Store, Subject};
 use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId, events::receipt::ReceiptThread};
@@ -14,6 +14,8 @@ use crate::tables::{RECEIPTS, RECEIPTS_MOVED};
 
 /// Receipts of one room that one answer holds at most: people times kinds and threads.
 const ROOM_RECEIPTS_MAX: usize = 100_000;
+/// The order of what is not here: anything that is comes after it.
+const UNPLACED: i64 = i64::MIN;
 /// How often a receipt is tried again when the same person moves it from two places at once.
 const CONFLICT_RETRIES: usize = 5;
 
@@ -50,7 +52,7 @@ impl ReceiptKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReceiptRow {
     event_id: String,
-    /// The event's place in the room's timeline.
+    /// The event's place in the room's timeline; [`UNPLACED`] if it had none here.
     order: i64,
     ts: u64,
     /// When it moved last.
@@ -76,10 +78,10 @@ pub struct Receipt<'a> {
     pub kind: ReceiptKind,
     /// In which thread.
     pub thread: ReceiptThread,
-    /// Up to which event.
-    pub event: &'a EventId,
-    /// That event's place in the timeline.
-    pub order: i64,
+    /// Up to which event: its id, or what another server takes for one.
+    pub event: &'a str,
+    /// That event's place in the timeline, if it is here.
+    pub order: Option<i64>,
     /// When it was read.
     pub ts: MilliSecondsSinceUnixEpoch,
 }
@@ -125,7 +127,8 @@ impl Receipts {
         Self { store }
     }
 
-    /// Moves a receipt forward. Answers `None` if it already was there or further.
+    /// Moves a receipt forward. Answers `None` if it already was there or further. Where an event is that is not here nobody
+    /// can say: a receipt for such a one moves, for its server knows the order of its people's receipts.
     pub async fn advance(&self, receipt: &Receipt<'_>) -> Result<Option<Position>, CommitError> {
         for _ in 0..CONFLICT_RETRIES {
             match self.try_advance(receipt).await {
@@ -141,7 +144,8 @@ impl Receipts {
         let thread = thread_name(&receipt.thread);
         let key = (room, user, kind, thread);
         let before = self.store.get(&RECEIPTS, key).await?;
-        if before.as_ref().is_some_and(|row| row.order >= receipt.order) {
+        let stays = |row: &ReceiptRow| receipt.order.map_or(row.event_id == receipt.event, |order| row.order >= order);
+        if before.as_ref().is_some_and(stays) {
             return Ok(None);
         }
 
@@ -153,7 +157,7 @@ impl Receipts {
         let (room, user, thread) = (room.to_owned(), user.to_owned(), thread.to_owned());
         let mut row = ReceiptRow {
             event_id: receipt.event.to_string(),
-            order: receipt.order,
+            order: receipt.order.unwrap_or(UNPLACED),
             ts: receipt.ts.get().into(),
             moved: 0,
         };
@@ -179,8 +183,8 @@ impl Receipts {
         Ok(read)
     }
 
-    /// The content of an `m.receipt` event with all receipts of a room that `viewer` may see, moved up to `to`.
-    pub async fn all(&self, room: &RoomId, viewer: &UserId, to: Position) -> Result<Option<Value>, StorageError> {
+    /// All receipts of a room that `viewer` may see, moved up to `to`.
+    pub async fn all(&self, room: &RoomId, viewer: &UserId, to: Position) -> Result<ReceiptEvents, StorageError> {
         let scan = RECEIPTS.prefix((room.as_str(),)).limit(ROOM_RECEIPTS_MAX);
         let rows = self.store.scan(&RECEIPTS, scan).await?;
         let mut content = Content::default();
@@ -189,17 +193,17 @@ impl Receipts {
                 content.add(&user, kind, &thread, &row);
             }
         }
-        Ok(content.into_value())
+        Ok(content.into_events())
     }
 
-    /// The content of an `m.receipt` event with the receipts that moved in `(since, to]` and that `viewer` may see.
+    /// The receipts that moved in `(since, to]` and that `viewer` may see.
     pub async fn moved(
         &self,
         room: &RoomId,
         viewer: &UserId,
         since: Position,
         to: Position,
-    ) -> Result<Option<Value>, StorageError> {
+    ) -> Result<ReceiptEvents, StorageError> {
         let room = room.as_str();
         let scan = RECEIPTS_MOVED
             .prefix((room,))
@@ -216,7 +220,7 @@ impl Receipts {
                 content.add(&one.user, one.kind, &one.thread, &row);
             }
         }
-        Ok(content.into_value())
+        Ok(content.into_events())
     }
 
     /// The receipt that moved at a position, if a public one did: what other servers are told.
@@ -251,7 +255,16 @@ pub struct PublicReceipt {
     pub ts: u64,
 }
 
-/// The content of an `m.receipt` event in the making: event, kind, person.
+/// Receipts as clients are told of them: each the content of an `m.receipt` event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReceiptEvents {
+    /// Those for events.
+    pub of_events: Option<Value>,
+    /// Those for what is no event's id. By themselves, since clients that read strictly pass over the whole event.
+    pub of_other_ids: Option<Value>,
+}
+
+/// Receipts that are being gathered: event, kind, person.
 #[derive(Default)]
 struct Content(BTreeMap<String, BTreeMap<&'static str, Map<String, Value>>>);
 
@@ -269,15 +282,18 @@ impl Content {
         }
     }
 
-    fn into_value(self) -> Option<Value> {
-        (!self.0.is_empty()).then(|| json!(self.0))
+    fn into_events(self) -> ReceiptEvents {
+        let (events, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.0.into_iter().partition(|(id, _)| <&EventId>::try_from(id.as_str()).is_ok());
+        let content = |receipts: BTreeMap<_, _>| (!receipts.is_empty()).then(|| json!(receipts));
+        ReceiptEvents { of_events: content(events), of_other_ids: content(others) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ruma::{event_id, room_id, uint, user_id};
+    use ruma::{room_id, uint, user_id};
 
     async fn receipts() -> Receipts {
         Receipts::new(Store::memory().await.unwrap())
@@ -289,8 +305,8 @@ mod tests {
             user: user_id!("@a:x"),
             kind,
             thread,
-            event: event_id!("$e"),
-            order,
+            event: "$e",
+            order: Some(order),
             ts: MilliSecondsSinceUnixEpoch(uint!(7)),
         }
     }
@@ -312,9 +328,11 @@ mod tests {
         let position = receipts.advance(&receipt(ReceiptKind::Private, ReceiptThread::Main, 5)).await.unwrap().unwrap();
         let (room, zero) = (room_id!("!r:x"), Position(0));
         let own = receipts.moved(room, user_id!("@a:x"), zero, position).await.unwrap();
-        assert_eq!(own, Some(json!({ "$e": { "m.read.private": { "@a:x": { "ts": 7, "thread_id": "main" } } } })));
-        assert_eq!(receipts.moved(room, user_id!("@b:x"), zero, position).await.unwrap(), None);
-        assert_eq!(receipts.all(room, user_id!("@b:x"), position).await.unwrap(), None);
+        let told = json!({ "$e": { "m.read.private": { "@a:x": { "ts": 7, "thread_id": "main" } } } });
+        assert_eq!(own, ReceiptEvents { of_events: Some(told), of_other_ids: None });
+        let nothing = ReceiptEvents::default();
+        assert_eq!(receipts.moved(room, user_id!("@b:x"), zero, position).await.unwrap(), nothing);
+        assert_eq!(receipts.all(room, user_id!("@b:x"), position).await.unwrap(), nothing);
         assert_eq!(receipts.moved_at(room, position).await.unwrap(), None);
     }
 
@@ -324,9 +342,31 @@ mod tests {
         let (room, viewer) = (room_id!("!r:x"), user_id!("@b:x"));
         let public = |order| receipt(ReceiptKind::Public, ReceiptThread::Unthreaded, order);
         let first = receipts.advance(&public(1)).await.unwrap().unwrap();
-        assert!(receipts.moved(room, viewer, Position(0), first).await.unwrap().is_some());
-        assert!(receipts.moved(room, viewer, first, first).await.unwrap().is_none());
+        assert!(receipts.moved(room, viewer, Position(0), first).await.unwrap().of_events.is_some());
+        assert_eq!(receipts.moved(room, viewer, first, first).await.unwrap(), ReceiptEvents::default());
         let second = receipts.advance(&public(2)).await.unwrap().unwrap();
-        assert!(receipts.moved(room, viewer, first, second).await.unwrap().is_some());
+        assert!(receipts.moved(room, viewer, first, second).await.unwrap().of_events.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_receipt_for_what_is_not_here_moves_and_gives_way_to_any_other() {
+        let receipts = receipts().await;
+        let to = |event, order| Receipt { event, order, ..receipt(ReceiptKind::Public, ReceiptThread::Unthreaded, 0) };
+        assert!(receipts.advance(&to("$known", Some(5))).await.unwrap().is_some());
+        assert!(receipts.advance(&to("$to-come", None)).await.unwrap().is_some());
+        assert!(receipts.advance(&to("$to-come", None)).await.unwrap().is_none(), "it stands there already");
+        assert!(receipts.advance(&to("$known", Some(4))).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_event_id_is_told_apart() {
+        let receipts = receipts().await;
+        let (room, viewer) = (room_id!("!r:x"), user_id!("@b:x"));
+        let to = |user, event| Receipt { user, event, ..receipt(ReceiptKind::Public, ReceiptThread::Unthreaded, 1) };
+        receipts.advance(&to(user_id!("@a:x"), "$e")).await.unwrap();
+        let last = receipts.advance(&Receipt { order: None, ..to(user_id!("@c:x"), "odd") }).await.unwrap().unwrap();
+        let told = receipts.all(room, viewer, last).await.unwrap();
+        assert_eq!(told.of_events, Some(json!({ "$e": { "m.read": { "@a:x": { "ts": 7 } } } })));
+        assert_eq!(told.of_other_ids, Some(json!({ "odd": { "m.read": { "@c:x": { "ts": 7 } } } })));
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     receipts::{MovedReceipt, ReceiptRow},
     reports::Report,
     thread_subscriptions::SubscriptionRow,
+    waiting::StoredWaiting,
 };
 
 /// `(room, order)`: the order of a live event is the position of its commit; of a backfilled one it is negative.
@@ -158,6 +159,13 @@ pub(crate) const PARTIAL: Table<String, StoredPartial> = Table::new(
 pub(crate) const PARTIAL_ASIDE: Table<(String, String), ()> = Table::new(
     "r.partialaside",
     "events that clients were not shown while part of the room's state was wanting, to be judged again; gone with r.partial",
+);
+
+/// `(room, event)`
+pub(crate) const WAITING: Table<(String, String), StoredWaiting> = Table::new(
+    "r.waiting",
+    "events of other servers that could not get their places for want of what they build on; written when they come, gone when \
+     they get them or are given up; a bounded number, and of one server too",
 );
 
 /// When only part of a room's state was here.

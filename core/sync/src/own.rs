@@ -1,6 +1,7 @@
 //! What concerns the person and the device rather than a room: account data, messages to the device, keys, presence.
 
 use lyceum_accounts::{AccountDatum, ToDevice};
+use lyceum_rooms::receipts::ReceiptEvents;
 use ruma::{OwnedUserId, RoomId, UserId};
 use serde_json::{Value, json, value::RawValue, value::to_raw_value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,18 +105,24 @@ impl Sync {
         }
         let mut events = Vec::new();
         if wanted(&turn.wanted.ephemeral, "m.receipt") {
-            let receipts = self.rooms().receipts();
-            let content = match has {
-                Has::Nothing => receipts.all(room, turn.request.user, turn.to.position).await?,
-                Has::UpTo(since) => receipts.moved(room, turn.request.user, since, turn.to.position).await?,
-            };
-            events.extend(content.and_then(|content| event("m.receipt", &to_raw_value(&content).ok()?)));
+            let told = self.receipts_of(turn, room, has).await?;
+            let contents = told.of_events.into_iter().chain(told.of_other_ids);
+            events.extend(contents.filter_map(|content| event("m.receipt", &to_raw_value(&content).ok()?)));
         }
         if wanted(&turn.wanted.ephemeral, "m.typing") {
             let content = self.typing_of(turn, room, has).await?;
             events.extend(content.and_then(|content| event("m.typing", &to_raw_value(&content).ok()?)));
         }
         Ok(events)
+    }
+
+    /// The receipts of a room that the client was not told of.
+    pub(crate) async fn receipts_of(&self, turn: &Turn<'_>, room: &RoomId, has: Has) -> Result<ReceiptEvents> {
+        let (receipts, me) = (self.rooms().receipts(), turn.request.user);
+        Ok(match has {
+            Has::Nothing => receipts.all(room, me, turn.to.position).await?,
+            Has::UpTo(since) => receipts.moved(room, me, since, turn.to.position).await?,
+        })
     }
 
     /// The content of an `m.typing` event, if who types changed since the client was told.

@@ -28,6 +28,8 @@ pub(super) struct Filling<'a> {
     pub(super) servers: Vec<OwnedServerName>,
     states_left: usize,
     chains_left: usize,
+    /// Events that permit others and could not be had while one event is taken in.
+    not_had: HashSet<OwnedEventId>,
 }
 
 impl<'a> Filling<'a> {
@@ -48,12 +50,14 @@ impl<'a> Filling<'a> {
             servers: std::iter::once(origin.to_owned()).chain(others.cloned()).take(SERVERS_MAX).collect(),
             states_left: 0,
             chains_left: 0,
+            not_had: HashSet::new(),
         }
     }
 
     /// Takes an event in, and before it whatever it builds on.
     pub(super) async fn take(&mut self, event: &Event) -> Result<Acceptance, Trouble> {
         (self.states_left, self.chains_left) = (STATES_MAX, CHAINS_MAX);
+        self.not_had.clear();
         let first = self.accept_here(event, None).await?;
         if lacks_earlier(&first) {
             let gap = self.gap(event).await?;
@@ -92,6 +96,10 @@ impl<'a> Filling<'a> {
         }
         if !lacks_earlier(&first) {
             return self.accept(event, None).await;
+        }
+        // No state helps where what permits the event cannot be had.
+        if event.auth().iter().any(|id| self.not_had.contains(id)) {
+            return Err(unpermitted());
         }
         if let Some(taken) = self.take_after_previous(event).await? {
             return Ok(taken);
@@ -153,7 +161,8 @@ impl<'a> Filling<'a> {
         self.fetch_permission(event, auth.clone()).await?;
         match self.accept_here(event, state).await? {
             Acceptance::Missing { auth, .. } if !auth.is_empty() => {
-                Err(Trouble::There("the events that permit it could not be had".to_owned()))
+                self.not_had.extend(auth);
+                Err(unpermitted())
             }
             done => Ok(done),
         }
@@ -218,6 +227,10 @@ enum Asked {
     AsSent,
     /// It lies before one that was sent, and was asked for.
     InGap,
+}
+
+fn unpermitted() -> Trouble {
+    Trouble::there("the events that permit it could not be had")
 }
 
 fn untold() -> Trouble {

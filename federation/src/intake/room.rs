@@ -25,16 +25,26 @@ impl Intake {
         };
         let (events, mut outcomes) = self.proved(origin, &snapshot, pdus).await?;
         let allowed = self.0.rooms.server_allowed(room, origin).await?;
-        let mut filling = Filling::new(&self.0, origin, &snapshot);
+        let (mut filling, mut is_news) = (Filling::new(&self.0, origin, &snapshot), false);
         for event in events {
             let why = match allowed {
-                true => said(filling.take(&event).await)?,
+                true => {
+                    let taken = filling.take(&event).await;
+                    is_news |= matches!(taken, Ok(Acceptance::Accepted));
+                    match said(taken)? {
+                        Some(why) => self.let_wait(origin, &event, why).await?,
+                        None => None,
+                    }
+                }
                 false => {
                     count("kept out");
                     Some("the room's server ACL keeps your server out".to_owned())
                 }
             };
             outcomes.insert(event.id().clone(), why);
+        }
+        if is_news {
+            self.0.waiting.news_of(room);
         }
         Ok(outcomes)
     }

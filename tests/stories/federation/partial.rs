@@ -305,3 +305,37 @@ async fn what_was_fetched_for_a_gap_meanwhile_stays_where_it_is() {
     assert!(read(ben.get(&messages).await.ok()).contains("line 7"));
     beta.is_sound().await;
 }
+
+#[tokio::test]
+async fn whom_a_false_kick_put_out_may_leave() {
+    let story = InPart::before_joining(json!({ "users": { "@dora:alpha.example": 50 } })).await;
+    let InPart { campus, ann, cleo, dora, ben, room, .. } = &story;
+    let (alpha, beta) = (campus.host(ALPHA), campus.host(BETA));
+    let of_dora = alpha.state_event(room, "m.room.member", &dora.id).await;
+    dora.leaves(room).await;
+    story.joins_in_part(ben).await;
+    cleo.says(room, "I am here").await;
+    campus.settle().await;
+    // Dora, who had left, puts her out.
+    let of_cleo = alpha.state_event(room, "m.room.member", &cleo.id).await;
+    let levels = alpha.state_event(room, "m.room.power_levels", "").await;
+    let content = || serde_json::from_value(json!({ "membership": "leave" })).expect("an object");
+    let out = || lyceum_events::Draft::state("m.room.member", &cleo.id, content());
+    let at = Forged { auth: Some(vec![levels.clone(), of_dora, of_cleo.clone()]), ..Forged::default() };
+    let kick = alpha.forges(room, &dora.id, out(), at).await;
+    alpha.sends(beta, "kick", &[json_of(&kick)]).await.ok();
+    assert_eq!(beta.membership(room, &cleo.id).await, Membership::Leave, "nothing known speaks against it");
+    // Her own server knows better: for all it knows she is still in when she leaves.
+    let prev = Some(vec![kick.id().to_owned()]);
+    let at = Forged { prev, auth: Some(vec![levels, of_cleo]), depth: 101, ..Forged::default() };
+    let leave = alpha.forges(room, &cleo.id, out(), at).await;
+    alpha.sends(beta, "leave", &[json_of(&leave)]).await.ok();
+    assert!(beta.has_in_timeline(leave.id().as_str()).await, "{:?}", beta.why_rejected(leave.id().as_str()).await);
+    story.rest_comes().await;
+    assert!(beta.why_rejected(kick.id().as_str()).await.is_some());
+    assert!(beta.has_in_timeline(leave.id().as_str()).await);
+    assert_eq!(beta.membership(room, &cleo.id).await, Membership::Leave);
+    ann.says(room, "after all that").await;
+    ben.sees(room, "after all that").await;
+    beta.is_sound().await;
+}

@@ -64,6 +64,44 @@ async fn who_read_how_far_is_shown_by_thread() {
 }
 
 #[tokio::test]
+async fn who_read_what_is_not_here_is_shown_all_the_same() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let Shared { ann, ben, room, .. } = &shared;
+    ann.syncs("timeout=0").await;
+    let read = |user: &str, event: &str| json!({ user: { "event_ids": [event], "data": { "ts": 5 } } });
+    // One that is wrong says nothing of the others: of nobody, of no room, of another's people.
+    let units = [
+        unit(
+            "m.receipt",
+            json!({ "no room": { "m.read": read(&ben.id, "$x") }, room: { "m.read": read(&ben.id, "$on-its-way") } }),
+        ),
+        unit("m.receipt", json!({ room: { "m.read": read(&ann.id, "$forged") } })),
+        unit(
+            "m.receipt",
+            json!({ room: { "m.read": { "nobody": {}, "@eve:beta.example": { "event_ids": ["$y"] } } } }),
+        ),
+    ];
+    beta.tells(alpha, "1", &units).await.ok();
+    let receipts = ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt");
+    assert_eq!(receipts, json!({ "$on-its-way": { "m.read": { &ben.id: { "ts": 5 } } } }));
+    // What no server calls an event is told apart from the others.
+    let here = ann.says(room, "here").await;
+    beta.tells(alpha, "2", &[unit("m.receipt", json!({ room: { "m.read": read(&ben.id, &here) } }))]).await.ok();
+    beta.tells(alpha, "3", &[unit("m.receipt", json!({ room: { "m.read": read(&ben.id, "odd") } }))]).await.ok();
+    assert_eq!(
+        ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt"),
+        json!({ "odd": { "m.read": { &ben.id: { "ts": 5 } } } })
+    );
+    // And it gives way to anything that is here.
+    beta.tells(alpha, "4", &[unit("m.receipt", json!({ room: { "m.read": read(&ben.id, &here) } }))]).await.ok();
+    assert_eq!(
+        ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt"),
+        json!({ here: { "m.read": { &ben.id: { "ts": 5 } } } })
+    );
+}
+
+#[tokio::test]
 async fn how_people_are_there_is_shown_to_those_who_share_a_room() {
     let shared = Shared::begin().await;
     let (alpha, beta, gamma) = (shared.alpha(), shared.beta(), shared.gamma());
