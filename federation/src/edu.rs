@@ -100,7 +100,7 @@ impl Hearing<'_> {
         match taken {
             Ok(()) => count(kind.label(), "taken"),
             Err(Trouble::Here(error)) => return Err(*error),
-            Err(Trouble::There(why)) => {
+            Err(Trouble::There(why) | Trouble::Never(why)) => {
                 tracing::debug!(origin = %self.origin, kind = kind.label(), why, "a unit is refused");
                 count(kind.label(), "refused");
             }

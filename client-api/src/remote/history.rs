@@ -259,7 +259,7 @@ impl Remote {
 
     /// The events among what was sent that are believed.
     async fn read(&self, asked: &Asked<'_>, sent: Vec<RawEvent>) -> Result<Vec<Event>, ApiError> {
-        let read = self.peers.read_events(asked.server, sent, &asked.rules).await?;
+        let read = self.peers.read_events(sent, &asked.rules).await?;
         Ok(read.into_iter().flatten().filter(|event| event.room() == asked.room).collect())
     }
 

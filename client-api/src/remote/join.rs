@@ -81,7 +81,7 @@ impl Remote {
         let JoinAnswer { state, auth_chain, event, members_omitted, servers_in_room } = answer;
         let told = servers_in_room.iter().filter_map(|name| ServerName::parse(name).ok());
         let others: Vec<_> = std::iter::once(server.to_owned()).chain(told).collect();
-        let event = self.countersigned(server, ours, event, &rules).await?;
+        let event = self.countersigned(ours, event, &rules).await?;
         let mut arrival = self.rooms.arrival(room, &version);
         let state = self.bring_room_in(server, &mut arrival, (state, auth_chain), &rules).await?;
         match arrival.join(&event, &state, members_omitted.then_some(&others[..])).await? {
@@ -124,13 +124,12 @@ impl Remote {
     /// The join as the other server signed it too, where somebody there vouches for it.
     async fn countersigned(
         &self,
-        server: &ServerName,
         ours: Event,
         theirs: Option<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Event, ApiError> {
         let Some(theirs) = theirs else { return Ok(ours) };
-        let read = self.peers.read_events(server, vec![theirs], rules).await?.pop().flatten();
+        let read = self.peers.read_events(vec![theirs], rules).await?.pop().flatten();
         Ok(read.filter(|event| event.id() == ours.id()).unwrap_or(ours))
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! Invariants:
 //! * nothing is sent to a server that the lists leave out, and nothing from it is believed;
-//! * a key is believed only in a document signed by the server it belongs to, never under the name of another key, and no
-//!   longer than a week after it was fetched;
+//! * a key is believed only if its own server or a configured key server told of it, never under the name of another key, and
+//!   no longer than a week after it was fetched;
 //! * a server that does not answer is left alone for a growing while, and every sign of life ends that.
 
 mod config;

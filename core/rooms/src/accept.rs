@@ -133,7 +133,7 @@ impl Writing {
         if let Some(known) = here.as_ref().filter(|known| *known.place() != Place::Outlier) {
             return Ok(Acceptance::Known(known.place().clone()));
         }
-        let (auth, prev) = (self.find(event.auth()).await?, self.find(event.prev()).await?);
+        let (auth, prev) = (self.find(event.auth()).await?, self.find_prev(event).await?);
         let missing = missing(event, (&auth, &prev), state.is_some());
         if let Some(missing) = missing {
             return Ok(missing);

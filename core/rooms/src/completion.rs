@@ -53,7 +53,9 @@ impl Rooms {
         let mut untold = Vec::new();
         for join in self.must_know_all(partial.begins.iter()).await? {
             let prev = self.known_many(join.event().prev()).await?;
-            if !prev.iter().all(|prev| prev.as_ref().is_some_and(|prev| prev.after().is_some())) {
+            let room = join.event().room();
+            let has_place = |prev: &Known| prev.after().is_some() && prev.event().room() == room;
+            if !prev.iter().all(|prev| prev.as_ref().is_some_and(|prev| has_place(prev))) {
                 untold.push(join);
             }
         }
@@ -179,7 +181,7 @@ impl Again<'_> {
             return self.writing.given_state(ids).await;
         }
         let mut states = Vec::new();
-        for (id, prev) in known.event().prev().iter().zip(self.writing.find(known.event().prev()).await?) {
+        for (id, prev) in known.event().prev().iter().zip(self.writing.find_prev(known.event()).await?) {
             match (self.states.get(id), prev.and_then(|prev| prev.after())) {
                 (Some(state), _) => states.push(state.clone()),
                 (None, Some(group)) => states.push(self.writing.state_of(group).await?),

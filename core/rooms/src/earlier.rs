@@ -175,7 +175,7 @@ impl Writing {
             return self.given_state(ids).await.map(Some);
         }
         let mut before = Vec::with_capacity(event.prev().len());
-        let known = self.find(event.prev()).await?;
+        let known = self.find_prev(event).await?;
         for (id, known) in event.prev().iter().zip(known) {
             match (states.get(id), known.and_then(|known| known.after())) {
                 (Some(state), _) => before.push(state.clone()),

@@ -4,7 +4,10 @@
 use lyceum_events::{Event, Fork, ResolveError, StateMap, resolve};
 use lyceum_storage::Batch;
 use ruma::{EventId, OwnedEventId, events::StateEventType};
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     Change, Known, Membership, Result, RoomError, RoomState, StateKey,
@@ -156,7 +159,7 @@ impl Writing {
     }
 
     /// Events by id, those included that are queued.
-    pub(crate) async fn find(&self, ids: &[OwnedEventId]) -> Result<Vec<Option<std::sync::Arc<Known>>>> {
+    pub(crate) async fn find(&self, ids: &[OwnedEventId]) -> Result<Vec<Option<Arc<Known>>>> {
         // Asked before reading: what is queued by now is either still so, or can be read.
         let queued = {
             let queued = self.room.queued.lock();
@@ -166,6 +169,12 @@ impl Writing {
             self.settle().await?;
         }
         self.rooms.known_many(ids).await
+    }
+
+    /// The events that one follows, as far as they are here: an event of another room is none of them, whatever it says.
+    pub(crate) async fn find_prev(&self, event: &Event) -> Result<Vec<Option<Arc<Known>>>> {
+        let found = self.find(event.prev()).await?;
+        Ok(found.into_iter().map(|prev| prev.filter(|prev| prev.event().room() == event.room())).collect())
     }
 
     /// The events that a state names for these places.

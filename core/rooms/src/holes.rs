@@ -87,7 +87,7 @@ impl Rooms {
 impl Writing {
     /// Whether everything that an event follows has its place here.
     pub(crate) async fn follows_what_is_here(&mut self, event: &Event) -> Result<bool> {
-        let prev = self.find(event.prev()).await?;
+        let prev = self.find_prev(event).await?;
         let has_place = |known: &Option<Arc<Known>>| known.as_ref().is_some_and(|known| known.after().is_some());
         Ok(prev.iter().all(has_place))
     }

@@ -86,6 +86,7 @@ impl Intake {
         };
         let Some(partial) = snapshot.partial().filter(|_| snapshot.is_local()) else { return Ok(true) };
         let mut filling = Filling::new(&self.0, self.0.rooms.server(), &snapshot);
+        filling.joining = true;
         let known = partial.servers.iter().filter(|server| self.0.peers.allows(server));
         let known: Vec<_> = known.filter(|server| *server != self.0.rooms.server()).cloned().collect();
         let first = (tries * SERVERS_PER_TRY) % known.len().max(1);
@@ -120,7 +121,7 @@ impl Filling<'_> {
                 Ok(Some(state)) => return Ok(state),
                 Ok(None) => {}
                 Err(here @ Trouble::Here(_)) => return Err(here),
-                Err(Trouble::There(why)) => {
+                Err(Trouble::There(why) | Trouble::Never(why)) => {
                     tracing::debug!(%server, why, "the state before the event before is not told")
                 }
             }

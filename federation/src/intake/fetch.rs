@@ -51,7 +51,11 @@ impl Filling<'_> {
             }
         }
         let mut proved = Vec::with_capacity(unverified.len());
-        for verified in self.peers.verify_events_from(giver, unverified).await? {
+        let verified = match self.joining {
+            true => self.peers.verify_joining(giver, unverified).await?,
+            false => self.peers.verify_events(unverified).await?,
+        };
+        for verified in verified {
             match verified {
                 Ok(verified) => proved.push(verified.into_event()),
                 Err(error @ VerifyError::NoKeyYet(_)) => {
@@ -105,13 +109,15 @@ impl Filling<'_> {
         for server in &self.servers {
             match self.peers.event_auth(server, self.room, event.id()).await {
                 Ok(chain) if chain.len() <= CHAIN_EVENTS_MAX => match self.proved(server, chain).await {
-                    Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+                    Err(Trouble::There(why) | Trouble::Never(why)) => {
+                        tracing::debug!(%server, why, "another server does not help")
+                    }
                     proved => {
                         self.import(server, proved?).await?;
                         break;
                     }
                 },
-                Ok(_) => return Err(Trouble::There("the auth chain is too long".to_owned())),
+                Ok(_) => return Err(Trouble::Never("the auth chain is too long".to_owned())),
                 Err(error) => unless_ours(error)?,
             }
         }
@@ -122,7 +128,9 @@ impl Filling<'_> {
         for server in &self.servers {
             match self.bring_singly(server, absent.clone()).await {
                 Err(here @ Trouble::Here(_)) => return Err(here),
-                Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+                Err(Trouble::There(why) | Trouble::Never(why)) => {
+                    tracing::debug!(%server, why, "another server does not help")
+                }
                 Ok(()) => {}
             }
         }
@@ -136,7 +144,9 @@ impl Filling<'_> {
                 Ok(events) if events.len() == ids.len() => return Ok(events),
                 Ok(_) => {}
                 Err(here @ Trouble::Here(_)) => return Err(here),
-                Err(Trouble::There(why)) => tracing::debug!(%server, why, "another server does not help"),
+                Err(Trouble::There(why) | Trouble::Never(why)) => {
+                    tracing::debug!(%server, why, "another server does not help")
+                }
             }
         }
         Err(Trouble::there("nobody has the events before it"))
@@ -239,7 +249,7 @@ impl Filling<'_> {
         };
         let all: HashSet<_> = pdu_ids.iter().chain(&auth_chain_ids).cloned().collect();
         if all.len() > STATE_EVENTS_MAX {
-            return Err(Trouble::There("the state before the event is too large".to_owned()));
+            return Err(Trouble::Never("the state before the event is too large".to_owned()));
         }
         let absent = self.absent(all.into_iter().collect()).await?;
         if absent.len() >= WHOLE_STATE_FROM {
@@ -271,7 +281,7 @@ impl Filling<'_> {
 fn unless_ours(error: PeerError) -> Result<(), Trouble> {
     match Trouble::from(error) {
         here @ Trouble::Here(_) => Err(here),
-        Trouble::There(why) => {
+        Trouble::There(why) | Trouble::Never(why) => {
             tracing::debug!(why, "another server does not help");
             Ok(())
         }

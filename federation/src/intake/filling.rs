@@ -26,6 +26,8 @@ pub(super) struct Filling<'a> {
     pub(super) rules: Arc<RoomVersionRules>,
     /// Whom to ask, in this order.
     pub(super) servers: Vec<OwnedServerName>,
+    /// Whether what is fetched belongs to a join that is under way.
+    pub(super) joining: bool,
     states_left: usize,
     chains_left: usize,
     /// Events that permit others and could not be had while one event is taken in.
@@ -48,6 +50,7 @@ impl<'a> Filling<'a> {
             version: snapshot.version(),
             rules: snapshot.shared_rules(),
             servers: std::iter::once(origin.to_owned()).chain(others.cloned()).take(SERVERS_MAX).collect(),
+            joining: false,
             states_left: 0,
             chains_left: 0,
             not_had: HashSet::new(),
@@ -63,7 +66,8 @@ impl<'a> Filling<'a> {
             let gap = self.gap(event).await?;
             self.fill(&gap.events).await?;
             if gap.ends_in_nonsense {
-                return Err(Trouble::there("what stands before the event is no event of this room's version"));
+                let why = "what stands before the event is no event of this room's version";
+                return Err(Trouble::Never(why.to_owned()));
             }
         } else if !matches!(&first, Acceptance::Missing { .. }) {
             return Ok(first);
@@ -80,7 +84,9 @@ impl<'a> Filling<'a> {
             }
             match self.take_anyhow(older, Asked::InGap).await {
                 Err(here @ Trouble::Here(_)) => return Err(here),
-                Err(Trouble::There(why)) => tracing::debug!(event = %older.id(), why, "an earlier event is left out"),
+                Err(Trouble::There(why) | Trouble::Never(why)) => {
+                    tracing::debug!(event = %older.id(), why, "an earlier event is left out")
+                }
                 Ok(_) => {}
             }
         }
@@ -97,13 +103,11 @@ impl<'a> Filling<'a> {
         if !lacks_earlier(&first) {
             return self.accept(event, None).await;
         }
-        // No state helps where what permits the event cannot be had.
-        if event.auth().iter().any(|id| self.not_had.contains(id)) {
-            return Err(unpermitted());
-        }
+        self.check_permitted(event)?;
         if let Some(taken) = self.take_after_previous(event).await? {
             return Ok(taken);
         }
+        self.check_permitted(event)?;
         self.states_left =
             self.states_left.checked_sub(1).ok_or_else(|| Trouble::There("too many gaps before the event".into()))?;
         match (self.state_before(event).await?, asked) {
@@ -117,6 +121,12 @@ impl<'a> Filling<'a> {
         }
     }
 
+    /// No state helps where what permits the event was not to be had a moment ago.
+    fn check_permitted(&self, event: &Event) -> Result<(), Trouble> {
+        let is_in_vain = event.auth().iter().any(|id| self.not_had.contains(id));
+        if is_in_vain { Err(unpermitted()) } else { Ok(()) }
+    }
+
     /// Where all that is missing is one event before this one: takes that in with the state before it. Every server that has it
     /// knows that state, while not all tell the state before an event that they were just sent. `None` where that is no way.
     async fn take_after_previous(&mut self, event: &Event) -> Result<Option<Acceptance>, Trouble> {
@@ -126,7 +136,7 @@ impl<'a> Filling<'a> {
         match self.begin_before(event).await {
             Ok(()) => {}
             Err(here @ Trouble::Here(_)) => return Err(here),
-            Err(Trouble::There(why)) => {
+            Err(Trouble::There(why) | Trouble::Never(why)) => {
                 tracing::debug!(event = %event.id(), why, "the event before it is of no help");
                 return Ok(None);
             }
@@ -203,10 +213,11 @@ impl<'a> Filling<'a> {
         Ok(Gap { events, ends_in_nonsense })
     }
 
-    /// Those of the ids whose events have no place in the graph here.
+    /// Those of the ids whose events have no place in the graph of this room.
     async fn absent_from_graph(&self, ids: &[OwnedEventId]) -> Result<HashSet<OwnedEventId>, Trouble> {
         let known = self.rooms.known_many(ids).await?;
-        let is_absent = |known: &Option<Arc<Known>>| known.as_ref().is_none_or(|known| known.after().is_none());
+        let has_place = |known: &Arc<Known>| known.after().is_some() && known.event().room() == self.room;
+        let is_absent = |known: &Option<Arc<Known>>| !known.as_ref().is_some_and(has_place);
         Ok(ids.iter().zip(&known).filter(|(_, known)| is_absent(known)).map(|(id, _)| id.clone()).collect())
     }
 

@@ -21,9 +21,14 @@ impl Intake {
         let snapshot = match self.0.rooms.snapshot(room).await {
             Ok(snapshot) if snapshot.is_local() => snapshot,
             Ok(_) | Err(RoomError::UnknownRoom(_)) => return self.outside(room, pdus).await,
+            Err(RoomError::Damaged(why)) => {
+                tracing::error!(%room, why, "events of a room that cannot be read are passed over");
+                count("of a damaged room");
+                return Ok(Outcomes::new());
+            }
             Err(error) => return Err(error.into()),
         };
-        let (events, mut outcomes) = self.proved(origin, &snapshot, pdus).await?;
+        let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;
         let allowed = self.0.rooms.server_allowed(room, origin).await?;
         let (mut filling, mut is_news) = (Filling::new(&self.0, origin, &snapshot), false);
         for event in events {
@@ -32,8 +37,9 @@ impl Intake {
                     let taken = filling.take(&event).await;
                     is_news |= matches!(taken, Ok(Acceptance::Accepted));
                     match said(taken)? {
-                        Some(why) => self.let_wait(origin, &event, why).await?,
-                        None => None,
+                        Said::Nothing => None,
+                        Said::Refused(why) => Some(why),
+                        Said::Unplaced(why) => self.let_wait(origin, &event, why).await?,
                     }
                 }
                 false => {
@@ -50,12 +56,7 @@ impl Intake {
     }
 
     /// The events that are what they should be, and what is wrong with the others.
-    async fn proved(
-        &self,
-        origin: &ServerName,
-        snapshot: &Snapshot,
-        pdus: Vec<Box<RawValue>>,
-    ) -> Result<(Vec<Event>, Outcomes), ApiError> {
+    async fn proved(&self, snapshot: &Snapshot, pdus: Vec<Box<RawValue>>) -> Result<(Vec<Event>, Outcomes), ApiError> {
         let rules = snapshot.shared_rules();
         let (mut unverified, mut outcomes) = (Vec::new(), Outcomes::new());
         for pdu in pdus {
@@ -69,7 +70,7 @@ impl Intake {
         }
         let ids: Vec<_> = unverified.iter().map(|one| one.event.event().id().clone()).collect();
         let mut events = Vec::with_capacity(ids.len());
-        for (id, verified) in ids.into_iter().zip(self.0.peers.verify_events_from(origin, unverified).await?) {
+        for (id, verified) in ids.into_iter().zip(self.0.peers.verify_events(unverified).await?) {
             match verified {
                 Ok(verified) => events.push(verified.into_event()),
                 Err(error) => {
@@ -87,18 +88,30 @@ fn id_of(pdu: &RawValue, rules: &RoomVersionRules) -> Option<OwnedEventId> {
     event_id(&parse_object(pdu.get()).ok()?, rules).ok()
 }
 
+/// What there is to say of an event that was worked on.
+enum Said {
+    Nothing,
+    /// It is refused for good.
+    Refused(String),
+    /// It could not be judged yet.
+    Unplaced(String),
+}
+
 /// What the sender is told of an event: what was wrong, if it could not be worked on. An event that was, and is rejected or
 /// soft-failed, has been dealt with (spec, "Rejection"): sending it again would change nothing.
-fn said(taken: Result<Acceptance, Trouble>) -> Result<Option<String>, ApiError> {
-    let (outcome, why) = match taken {
-        Ok(Acceptance::Accepted) => ("accepted", None),
-        Ok(Acceptance::SoftFailed) => ("soft-failed", None),
-        Ok(Acceptance::Known(Place::Rejected(_)) | Acceptance::Rejected(_)) => ("rejected", None),
-        Ok(Acceptance::Known(_)) => ("known", None),
-        Ok(Acceptance::Missing { .. }) => ("missing", Some("what the event builds on could not be had".to_owned())),
+fn said(taken: Result<Acceptance, Trouble>) -> Result<Said, ApiError> {
+    let (outcome, said) = match taken {
+        Ok(Acceptance::Accepted) => ("accepted", Said::Nothing),
+        Ok(Acceptance::SoftFailed) => ("soft-failed", Said::Nothing),
+        Ok(Acceptance::Known(Place::Rejected(_)) | Acceptance::Rejected(_)) => ("rejected", Said::Nothing),
+        Ok(Acceptance::Known(_)) => ("known", Said::Nothing),
+        Ok(Acceptance::Missing { .. }) => {
+            ("missing", Said::Unplaced("what the event builds on could not be had".to_owned()))
+        }
         Err(Trouble::Here(error)) => return Err(*error),
-        Err(Trouble::There(why)) => ("missing", Some(why)),
+        Err(Trouble::There(why)) => ("missing", Said::Unplaced(why)),
+        Err(Trouble::Never(why)) => ("refused", Said::Refused(why)),
     };
     count(outcome);
-    Ok(why)
+    Ok(said)
 }

@@ -12,6 +12,8 @@ pub(crate) enum Trouble {
     Here(Box<ApiError>),
     /// It is not what it should be, or what it needs could not be had.
     There(String),
+    /// It cannot be taken in whatever others answer another time.
+    Never(String),
 }
 
 impl Trouble {
@@ -23,8 +25,11 @@ impl Trouble {
 impl From<RoomError> for Trouble {
     fn from(error: RoomError) -> Self {
         match error {
-            RoomError::Storage(_) | RoomError::Commit(_) | RoomError::Damaged(_) | RoomError::Busy => {
-                Self::Here(Box::new(error.into()))
+            RoomError::Storage(_) | RoomError::Commit(_) => Self::Here(Box::new(error.into())),
+            // What is wrong with one room here keeps nothing of others back.
+            RoomError::Damaged(why) => {
+                tracing::error!(why, "a room cannot be read");
+                Self::there("this server cannot read the room")
             }
             error => Self::There(error.to_string()),
         }

@@ -129,6 +129,11 @@ impl Intake {
         let why = match self.try_once(origin, event).await {
             Ok(Acceptance::Missing { .. }) => "what it builds on could not be had".to_owned(),
             Err(Trouble::There(why)) => why,
+            Err(Trouble::Never(why)) => {
+                tracing::debug!(event = %event.id(), why, "an event that waited is refused");
+                count("refused late");
+                return self.0.rooms.waits_no_more(event).await;
+            }
             Err(Trouble::Here(error)) => {
                 tracing::warn!(%error, event = %event.id(), "an event that waits could not be tried");
                 "this server failed".to_owned()

@@ -41,6 +41,71 @@ async fn requests_that_lie_about_who_sends_them_are_refused() {
     beta.gets(alpha, &path).await.refused(404, "M_NOT_FOUND");
 }
 
+/// The document in which beta would publish a key, made and handed out by whoever has that key.
+fn document_by(speaker: &ServerKey, key: &ServerKey) -> Value {
+    let public = json!({ key.id(): { "key": key.public_key_base64() } });
+    let document = json!({
+        "server_name": "beta.example", "verify_keys": public, "old_verify_keys": {},
+        "valid_until_ts": 4_000_000_000_000_u64,
+    });
+    let mut document = serde_json::from_value(document).expect("canonical");
+    key.sign_json(&mut document).expect("signed");
+    speaker.sign_json(&mut document).expect("signed");
+    serde_json::to_value(document).expect("JSON")
+}
+
+#[tokio::test]
+async fn nobody_speaks_with_keys_of_their_own_making_for_another_server() {
+    let shared = Shared::begin().await;
+    let (alpha, beta, gamma) = (shared.alpha(), shared.beta(), shared.gamma());
+    let gus = gamma.person("gus").await;
+    gamma.brings(alpha, &gus, &shared.room).await;
+    shared.campus.settle().await;
+    // Gamma has made a key for beta, and tells so whoever asks.
+    let forged = made_up("gammas");
+    let told = json!({ "server_keys": [document_by(&gamma.key, &forged)] });
+    shared.campus.wires.answer("gamma.example", "/_matrix/key/v2/query", 200, told);
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "as ben" })).expect("canonical");
+    let honest =
+        beta.forges(&shared.room, &shared.ben.id, Draft::message("m.room.message", content), Forged::default());
+    let mut event = json_of(&honest.await);
+    event["content"]["body"] = json!("as ben, by gamma");
+    let object = event.as_object_mut().expect("an object");
+    object.remove("signatures");
+    object.remove("hashes");
+    let rules = RoomVersionId::V12.rules().expect("rules");
+    let event = sign(serde_json::from_value(event).expect("canonical"), &rules, &forged).expect("signed");
+    for reachable in [true, false] {
+        if !reachable {
+            shared.campus.wires.cut("alpha.example", "beta.example");
+        }
+        let answer = gamma.sends(alpha, &format!("forged-{reachable}"), &[json_of(&event)]).await.ok();
+        assert!(answer["pdus"][event.id().as_str()]["error"].is_string(), "{answer}");
+        assert!(alpha.event(event.id().as_str()).await.is_none(), "a forged event is not even kept");
+        let path = format!("/_matrix/federation/v1/state_ids/{}?event_id=$x", encoded(&shared.room));
+        let as_beta = ("beta.example", "alpha.example");
+        gamma.asks_by(&forged, alpha, as_beta, Method::GET, &path, None).await.refused(401, "M_UNAUTHORIZED");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_follows_one_of_another_room_takes_no_state_from_there() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let elsewhere = shared.ann.creates_public_room().await;
+    shared.ann.says(&elsewhere, "not here").await;
+    let ends = alpha.server.rooms().ends(<&ruma::RoomId>::try_from(elsewhere.as_str()).expect("an id")).await;
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "from there" })).expect("canonical");
+    let at = Forged { prev: Some(ends.expect("the room is here")), ..Forged::default() };
+    let event = beta.forges(&shared.room, &shared.ben.id, Draft::message("m.room.message", content), at).await;
+    shared.campus.wires.answer("beta.example", "/_matrix/federation/v1/state_ids", 404, json!({}));
+    beta.sends(alpha, "borrowed", &[json_of(&event)]).await.ok();
+    assert!(!alpha.has_in_timeline(event.id().as_str()).await, "nobody tells the state before it");
+    shared.ben.says(&shared.room, "we go on").await;
+    shared.ann.sees(&shared.room, "we go on").await;
+    alpha.is_sound().await;
+}
+
 #[tokio::test]
 async fn a_key_that_has_expired_signs_no_requests_until_it_is_seen_again() {
     const LONG: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -121,10 +186,9 @@ async fn events_that_permit_each_other_permit_nothing() {
         json!({ "auth_chain": [round, about] }),
     );
     campus.wires.answer("beta.example", "/_matrix/federation/v1/event/", 200, json!({ "pdus": [about] }));
-    let answer = beta.sends(alpha, "loop", &[round, about]).await.ok();
+    beta.sends(alpha, "loop", &[round, about]).await.ok();
     for id in [first, second] {
-        assert!(answer["pdus"][id]["error"].is_string(), "{id} should be refused: {answer}");
-        assert!(!alpha.has_in_timeline(id).await);
+        assert!(!alpha.has_in_timeline(id).await, "{id} should not be taken");
     }
     let asked = campus.wires.times_asked("beta.example", "/_matrix/federation/v1/event");
     assert!(asked <= 40, "beta should be asked a few times, not {asked}");

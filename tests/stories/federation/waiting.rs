@@ -1,8 +1,8 @@
 //! Events that have no place yet, for want of what they build on: they wait and are tried again.
 
-use lyceum_events::Draft;
+use lyceum_events::{Draft, Event};
 use ruma::OwnedEventId;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 use crate::support::{
@@ -20,25 +20,34 @@ const PAUSE: Duration = Duration::from_secs(11);
 /// Until nobody tries any more.
 const DAY: Duration = Duration::from_secs(25 * 3_600);
 
-/// Ben says things that alpha does not hear of; beta keeps to itself what came before the last of them.
-async fn withheld(shared: &Shared, texts: &[&str]) -> (Vec<String>, Value) {
-    let wires = &shared.campus.wires;
-    wires.cut(ALPHA, BETA);
-    let mut ids = Vec::new();
-    for text in texts {
-        ids.push(shared.ben.says(&shared.room, text).await);
-    }
-    wires.heal(ALPHA, BETA);
-    for path in [MISSING, EVENT, STATE_IDS] {
-        wires.answer(BETA, path, 503, json!({ "errcode": "M_UNKNOWN" }));
-    }
-    let last = shared.beta().event(ids.last().expect("something was said")).await.expect("it is at beta");
-    (ids, json_of(&last))
+/// Two messages of Ben's, one after the other. Only the second is sent, and beta keeps the first to itself.
+struct Withheld {
+    first: Event,
+    second: Event,
 }
 
-fn told_again(shared: &Shared) {
-    for path in [MISSING, EVENT, STATE_IDS] {
-        shared.campus.wires.answer_no_more(BETA, path);
+async fn says(shared: &Shared, text: &str, prev: Option<OwnedEventId>) -> Event {
+    let content = serde_json::from_value(json!({ "body": text, "msgtype": "m.text" })).expect("canonical");
+    let at = Forged { prev: prev.map(|prev| vec![prev]), ..Forged::default() };
+    shared.beta().forges(&shared.room, &shared.ben.id, Draft::message("m.room.message", content), at).await
+}
+
+impl Withheld {
+    async fn begin(shared: &Shared) -> Self {
+        let first = says(shared, "unheard", None).await;
+        let second = says(shared, "heard", Some(first.id().clone())).await;
+        for path in [MISSING, EVENT, STATE_IDS] {
+            shared.campus.wires.answer(BETA, path, 503, json!({ "errcode": "M_UNKNOWN" }));
+        }
+        let answer = shared.beta().sends(shared.alpha(), "second", &[json_of(&second)]).await.ok();
+        assert_eq!(answer["pdus"][second.id().as_str()], json!({}), "it was taken, and is not lost");
+        assert!(!shared.alpha().has_in_timeline(second.id().as_str()).await);
+        Self { first, second }
+    }
+
+    /// From now on beta tells what it has kept to itself.
+    fn is_told(&self, shared: &Shared) {
+        shared.campus.wires.answer(BETA, MISSING, 200, json!({ "events": [json_of(&self.first)] }));
     }
 }
 
@@ -57,12 +66,9 @@ async fn is_placed_in_time(shared: &Shared, host: &Host, id: &str) {
 #[tokio::test]
 async fn what_has_no_place_yet_gets_it_without_another_event() {
     let shared = Shared::begin().await;
-    let (ids, last) = withheld(&shared, &["unheard", "heard"]).await;
-    let answer = shared.beta().sends(shared.alpha(), "t", &[last]).await.ok();
-    assert_eq!(answer["pdus"][&ids[1]], json!({}), "it was taken, and is not lost");
-    assert!(!shared.alpha().has_in_timeline(&ids[1]).await);
-    told_again(&shared);
-    is_placed_in_time(&shared, shared.alpha(), &ids[1]).await;
+    let withheld = Withheld::begin(&shared).await;
+    withheld.is_told(&shared);
+    is_placed_in_time(&shared, shared.alpha(), withheld.second.id().as_str()).await;
     shared.ann.sees(&shared.room, "unheard").await;
     shared.ann.sees(&shared.room, "heard").await;
     shared.alpha().is_sound().await;
@@ -71,30 +77,25 @@ async fn what_has_no_place_yet_gets_it_without_another_event() {
 #[tokio::test]
 async fn what_waits_outlives_a_crash() {
     let mut shared = Shared::begin().await;
-    let (ids, last) = withheld(&shared, &["unheard", "heard"]).await;
-    shared.beta().sends(shared.alpha(), "t", &[last]).await.ok();
+    let withheld = Withheld::begin(&shared).await;
     shared.campus.crashes(ALPHA).await;
-    told_again(&shared);
-    is_placed_in_time(&shared, shared.alpha(), &ids[1]).await;
+    withheld.is_told(&shared);
+    is_placed_in_time(&shared, shared.alpha(), withheld.second.id().as_str()).await;
 }
 
 #[tokio::test]
 async fn what_waits_is_tried_at_once_when_what_it_builds_on_comes() {
     let shared = Shared::begin().await;
-    let (ids, last) = withheld(&shared, &["unheard", "heard"]).await;
-    shared.beta().sends(shared.alpha(), "t1", &[last]).await.ok();
-    let first = json_of(&shared.beta().event(&ids[0]).await.expect("it is at beta"));
-    shared.beta().sends(shared.alpha(), "t2", &[first]).await.ok();
+    let withheld = Withheld::begin(&shared).await;
+    shared.beta().sends(shared.alpha(), "first", &[json_of(&withheld.first)]).await.ok();
     // The clock stands still.
     shared.ann.sees(&shared.room, "heard").await;
-    assert!(shared.alpha().has_in_timeline(&ids[1]).await);
 }
 
 #[tokio::test]
 async fn what_never_finds_a_place_is_given_up() {
     let shared = Shared::begin().await;
-    let (ids, last) = withheld(&shared, &["unheard", "heard"]).await;
-    shared.beta().sends(shared.alpha(), "t", &[last]).await.ok();
+    let withheld = Withheld::begin(&shared).await;
     let waiting = || async { shared.alpha().server.rooms().waiting_events().await.expect("the store answers").len() };
     assert_eq!(waiting().await, 1);
     let tried = shared.campus.wires.times_asked(BETA, MISSING);
@@ -107,22 +108,18 @@ async fn what_never_finds_a_place_is_given_up() {
     }
     assert_eq!(waiting().await, 0, "it is forgotten after a day");
     assert!(shared.campus.wires.times_asked(BETA, MISSING) > tried, "it was tried once more before");
-    assert!(!shared.alpha().has_in_timeline(&ids[1]).await);
+    assert!(!shared.alpha().has_in_timeline(withheld.second.id().as_str()).await);
 }
 
 #[tokio::test]
 async fn of_one_server_so_many_events_wait_and_no_more() {
     let shared = Shared::begin().await;
-    let (alpha, beta, room) = (shared.alpha(), shared.beta(), &shared.room);
     let nowhere = OwnedEventId::try_from("$nowhere-to-be-found-at-all-and-of-the-right-length").expect("an id");
-    withheld(&shared, &["unheard"]).await;
+    Withheld::begin(&shared).await;
     let mut refused = 0;
-    for n in 0..102 {
-        let content =
-            serde_json::from_value(json!({ "body": format!("{n}"), "msgtype": "m.text" })).expect("canonical");
-        let at = Forged { prev: Some(vec![nowhere.clone()]), ..Forged::default() };
-        let event = beta.forges(room, &shared.ben.id, Draft::message("m.room.message", content), at).await;
-        let answer = beta.sends(alpha, &format!("t{n}"), &[json_of(&event)]).await.ok();
+    for n in 0..101 {
+        let event = says(&shared, &format!("{n}"), Some(nowhere.clone())).await;
+        let answer = shared.beta().sends(shared.alpha(), &format!("t{n}"), &[json_of(&event)]).await.ok();
         refused += usize::from(answer["pdus"][event.id().as_str()]["error"].is_string());
     }
     assert_eq!(refused, 2);

@@ -199,7 +199,7 @@ impl Host {
         let placing = Placing {
             room_id: Some(&room_id),
             sender,
-            ts: MilliSecondsSinceUnixEpoch(UInt::from(at.ts)),
+            ts: MilliSecondsSinceUnixEpoch(UInt::new_saturating(at.ts)),
             prev_events: match at.prev {
                 Some(prev) => prev,
                 None => knower.server.rooms().ends(&room_id).await.expect("the room is there"),
@@ -247,7 +247,7 @@ impl Shared {
 
 /// Where a forged event stands.
 pub(crate) struct Forged {
-    pub(crate) ts: u32,
+    pub(crate) ts: u64,
     pub(crate) depth: u64,
     /// The events before it; the ends of the room where it is not said.
     pub(crate) prev: Option<Vec<OwnedEventId>>,

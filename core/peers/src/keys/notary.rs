@@ -33,10 +33,12 @@ struct Answer {
 }
 
 impl Peers {
-    /// Asks a notary for what is still needed and takes in what it proves.
-    pub(super) async fn ask_notary(&self, notary: &ServerName, unmet: &Needs) -> Result<(), PeerError> {
+    /// Asks a notary for what is still needed: documents with its signature beside one of a key that they publish. They say
+    /// what the notary says; whether that is believed is another question.
+    pub(super) async fn ask_notary(&self, notary: &ServerName, unmet: &Needs) -> Result<Vec<KeyDocument>, PeerError> {
+        let mut told = Vec::new();
         if notary == self.server() {
-            return Ok(());
+            return Ok(told);
         }
         let now = self.shared.ring.now_ms();
         let is_held = |keys: &RemoteKeys| keys.keys.values().any(|key| key.is_current && key.valid_until_ms >= now);
@@ -51,14 +53,11 @@ impl Peers {
                 if !is_signed(&object, notary, |id| keys.in_use(id, now)) {
                     continue;
                 }
-                if let Ok(document) = KeyDocument::read(object)
-                    && unmet.contains_key(&document.server)
-                {
-                    self.take_keys(&document).await?;
-                }
+                let document = KeyDocument::read(object).ok();
+                told.extend(document.filter(|document| unmet.contains_key(&document.server)));
             }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// Answers as a notary: the documents of the servers asked about, as far as they can be had, each with this server's

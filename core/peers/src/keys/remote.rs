@@ -1,15 +1,24 @@
 //! What is known of another server's keys, and how new documents are taken in. Pure.
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::document::{KeyDocument, PublicKey};
 
 /// No document holds longer than this after it was fetched, whatever it says (spec, "Publishing Keys").
-const HELD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+const HELD_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Keys of one server that are kept; of more, those that ended first are dropped.
 pub(crate) const KEYS_OF_SERVER_MAX: usize = 500;
+
+/// Who told of a server's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// The server they belong to, just now.
+    Itself,
+    /// Another, from its memory.
+    Another,
+}
 
 /// One key of another server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +42,11 @@ pub(crate) struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// Takes a document in that was fetched now. An older one than the newest adds only keys that were not known. A key
-    /// never changes under its name.
-    pub(crate) fn take(&mut self, document: &KeyDocument, now_ms: u64) {
-        let held_max = now_ms.saturating_add(u64::try_from(HELD_MAX.as_millis()).unwrap_or(u64::MAX));
-        let is_newest = document.valid_until_ms >= self.document_valid_until_ms;
+    /// Takes a document in that was fetched now. What the server itself says is the newest there is; of what others
+    /// remember, an older one than the newest adds only keys that were not known. A key never changes under its name.
+    pub(crate) fn take(&mut self, document: &KeyDocument, by: ToldBy, now_ms: u64) {
+        let held_max = now_ms.saturating_add(HELD_MAX_MS);
+        let is_newest = by == ToldBy::Itself || document.valid_until_ms >= self.document_valid_until_ms;
         let current = document.current.iter().map(|(id, public)| {
             let valid_until_ms = document.valid_until_ms.min(held_max);
             (id, RemoteKey { public: *public, valid_until_ms, is_current: true })
@@ -79,16 +88,19 @@ impl RemoteKeys {
         self.keys.get(id).map(|key| key.public)
     }
 
-    /// Whether more than half of the newest document's time is over, so that it should be fetched again.
+    /// Whether more than half of the time is over for which the newest document holds here, so that it should be fetched again.
     pub(crate) fn is_ageing(&self, now_ms: u64) -> bool {
-        let held = self.document_valid_until_ms.saturating_sub(self.fetched_ms);
+        let held = self.document_valid_until_ms.saturating_sub(self.fetched_ms).min(HELD_MAX_MS);
         now_ms > self.fetched_ms.saturating_add(held / 2)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        ToldBy::{Another, Itself},
+        *,
+    };
     use ruma::{CanonicalJsonObject, owned_server_name};
 
     const WEEK_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -106,24 +118,34 @@ mod tests {
     #[test]
     fn validity_is_cut_to_a_week_and_rotation_ends_a_key() {
         let mut keys = RemoteKeys::default();
-        keys.take(&document(&[("1", 1)], &[], u64::MAX), 1000);
+        keys.take(&document(&[("1", 1)], &[], u64::MAX), Itself, 1000);
         assert!(keys.valid_at("1", 1000 + WEEK_MS).is_some() && keys.valid_at("1", 1001 + WEEK_MS).is_none());
         assert!(keys.ever("1").is_some() && keys.in_use("1", 1000).is_some());
-        keys.take(&document(&[("2", 2)], &[("1", 1, 5000)], u64::MAX), 6000);
+        keys.take(&document(&[("2", 2)], &[("1", 1, 5000)], u64::MAX), Itself, 6000);
         assert!(keys.in_use("1", 4000).is_none(), "an old key signs no requests");
         assert!(keys.valid_at("1", 5000).is_some() && keys.valid_at("1", 5001).is_none());
         assert!(keys.in_use("2", 6000).is_some());
     }
 
     #[test]
-    fn old_documents_change_nothing_and_keys_keep_their_names() {
+    fn what_others_remember_changes_nothing_that_is_newer_and_keys_keep_their_names() {
         let mut keys = RemoteKeys::default();
-        keys.take(&document(&[("1", 1)], &[], 10_000), 1000);
-        keys.take(&document(&[("1", 9), ("3", 3)], &[], 20_000), 1000);
+        keys.take(&document(&[("1", 1)], &[], 10_000), Itself, 1000);
+        keys.take(&document(&[("1", 9), ("3", 3)], &[], 20_000), Another, 1000);
         assert_eq!(keys.ever("1"), Some([1; 32]));
-        keys.take(&document(&[("2", 2)], &[("3", 3, 1)], 5_000), 2000);
+        keys.take(&document(&[("2", 2)], &[("3", 3, 1)], 5_000), Another, 2000);
         assert!(keys.valid_at("3", 20_000).is_some() && keys.ever("2").is_some());
         assert_eq!(keys.fetched_ms, 1000);
         assert!(!keys.is_ageing(1000) && keys.is_ageing(15_000));
+    }
+
+    #[test]
+    fn what_the_server_itself_says_holds_even_if_it_said_more_before() {
+        let mut keys = RemoteKeys::default();
+        let far = 100 * WEEK_MS;
+        keys.take(&document(&[("1", 1)], &[], far), Itself, 1000);
+        assert!(!keys.is_ageing(1000 + WEEK_MS / 3) && keys.is_ageing(1001 + WEEK_MS / 2), "it holds for a week here");
+        keys.take(&document(&[("1", 1)], &[], 2 * WEEK_MS), Itself, 1000 + WEEK_MS);
+        assert!(keys.in_use("1", 1001 + WEEK_MS).is_some(), "its clock may have been wrong");
     }
 }

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::{document::KeyDocument, remote::RemoteKeys};
+use super::{
+    document::KeyDocument,
+    remote::{RemoteKeys, ToldBy},
+};
 use crate::{Call, PeerError, Peers, Persistence, path::Target, tables::REMOTE_KEYS};
 
 /// Servers whose keys are kept in memory.
@@ -85,10 +88,10 @@ impl KeyRing {
     }
 
     /// Takes a document in, durably.
-    async fn take(&self, document: &KeyDocument) -> Result<(), PeerError> {
+    async fn take(&self, document: &KeyDocument, by: ToldBy) -> Result<(), PeerError> {
         let before = self.known(&document.server).await?;
         let mut keys = RemoteKeys::clone(&before);
-        keys.take(document, self.now_ms());
+        keys.take(document, by, self.now_ms());
         let mut batch = Batch::new();
         batch.put(&REMOTE_KEYS, document.server.as_str(), &keys);
         self.store.commit(batch).await?;
@@ -120,14 +123,32 @@ impl KeyRing {
 }
 
 impl Peers {
-    /// The keys that are needed, as far as they can be had.
+    /// The keys that are needed, as far as they can be had of those whose they are, or of the key servers that configuration
+    /// trusts (spec, "Querying Keys Through Another Server"). Nobody else is believed: a document that is signed with a key
+    /// it publishes itself says nothing of who made it.
     pub(crate) async fn keys_for(&self, needs: &Needs) -> Result<Found, PeerError> {
-        self.keys_for_by(needs, None).await
+        Ok(self.look_for(needs).await?.0)
     }
 
-    /// The keys that are needed, as far as they can be had: at last from a server that may have kept them of others. Each
-    /// is believed only in a document that its own server signed, so any server may be asked.
-    pub(crate) async fn keys_for_by(&self, needs: &Needs, keeper: Option<&ServerName>) -> Result<Found, PeerError> {
+    /// The same for what a server hands out of a room that somebody joins by its help. Of servers whose keys cannot be had it
+    /// says which they were: they may be gone, and the room is whatever this server says for now in any case. That is
+    /// believed of this one answer, and remembered nowhere.
+    pub(crate) async fn keys_for_joining(&self, needs: &Needs, resident: &ServerName) -> Result<Found, PeerError> {
+        let (mut found, mut unmet) = self.look_for(needs).await?;
+        unmet.retain(|server, _| found.get(server).is_none_or(|known| known.keys.is_empty()));
+        if unmet.is_empty() {
+            return Ok(found);
+        }
+        for document in keep_storage_errors(self.ask_notary(resident, &unmet).await)?.unwrap_or_default() {
+            let mut said = RemoteKeys::default();
+            said.take(&document, ToldBy::Another, self.shared.ring.now_ms());
+            found.insert(document.server.clone(), Arc::new(said));
+        }
+        Ok(found)
+    }
+
+    /// What is known or can be had, and what is needed beyond that.
+    async fn look_for(&self, needs: &Needs) -> Result<(Found, Needs), PeerError> {
         let mut found = Found::new();
         let mut unmet = Needs::new();
         for (server, wanted) in needs {
@@ -147,11 +168,7 @@ impl Peers {
             self.ask_servers(&mut unmet, &mut found).await?;
             self.ask_notaries(&mut unmet, &mut found).await?;
         }
-        if let Some(keeper) = keeper.filter(|_| !unmet.is_empty()) {
-            keep_storage_errors(self.ask_notary(keeper, &unmet).await)?;
-            self.look_again(&mut unmet, &mut found).await?;
-        }
-        Ok(found)
+        Ok((found, unmet))
     }
 
     async fn ask_notaries(&self, unmet: &mut Needs, found: &mut Found) -> Result<(), PeerError> {
@@ -159,7 +176,9 @@ impl Peers {
             if unmet.is_empty() {
                 break;
             }
-            keep_storage_errors(self.ask_notary(notary, unmet).await)?;
+            for document in keep_storage_errors(self.ask_notary(notary, unmet).await)?.unwrap_or_default() {
+                self.shared.ring.take(&document, ToldBy::Another).await?;
+            }
             self.look_again(unmet, found).await?;
         }
         Ok(())
@@ -211,7 +230,7 @@ impl Peers {
         if document.server != server {
             return Err(nonsense("the keys of another server"));
         }
-        self.shared.ring.take(&document).await
+        self.shared.ring.take(&document, ToldBy::Itself).await
     }
 
     /// Fetches keys again in the background, before they expire.
@@ -224,21 +243,16 @@ impl Peers {
             }
         });
     }
-
-    /// Takes a document in that a notary vouches for.
-    pub(crate) async fn take_keys(&self, document: &KeyDocument) -> Result<(), PeerError> {
-        self.shared.ring.take(document).await
-    }
 }
 
 /// A server that gives no keys is one thing, a store that fails another.
-fn keep_storage_errors(result: Result<(), PeerError>) -> Result<(), PeerError> {
+fn keep_storage_errors<T>(result: Result<T, PeerError>) -> Result<Option<T>, PeerError> {
     match result {
         Err(error @ (PeerError::Storage(_) | PeerError::Commit(_))) => Err(error),
         Err(error) => {
             tracing::debug!(%error, "keys could not be fetched");
-            Ok(())
+            Ok(None)
         }
-        Ok(()) => Ok(()),
+        Ok(had) => Ok(Some(had)),
     }
 }

@@ -251,15 +251,42 @@ async fn a_notary_vouches_for_a_server_that_is_gone() {
     assert!(matches!(lost, Err(VerifyError::NoKey(_))), "{lost:?}");
 }
 
+async fn joined(peers: &Peers, resident: &Peers, event: &Unverified) -> Option<usize> {
+    let sent = RawValue::from_string(event.event.event().json().to_owned()).expect("JSON");
+    let reading = peers.begin_reading(resident.server(), vec![sent], &event.rules).await;
+    reading.expect("read").next(1).await.expect("checked").map(|believed| believed.len())
+}
+
 #[tokio::test]
-async fn whoever_hands_out_an_event_vouches_for_its_key() {
+async fn who_helps_into_a_room_tells_the_keys_of_servers_that_are_gone_for_that_room_only() {
     let net = Net::new();
     let (alpha, beta, gamma) = (net.server("alpha").await, net.server("beta").await, net.server("gamma").await);
     greet(&beta, "gamma").await.expect("gamma meets beta");
     net.cut("beta");
-    let events = || vec![event("beta", 1, &RoomVersionId::V11, 1_700_000_000_000)];
-    let alone = alpha.verify_events(events()).await.expect("a verdict").remove(0);
-    assert!(matches!(alone, Err(VerifyError::NoKeyYet(_))), "{alone:?}");
-    let told = alpha.verify_events_from(gamma.server(), events()).await.expect("a verdict").remove(0);
-    assert!(told.is_ok(), "{told:?}");
+    let said = || event("beta", 1, &RoomVersionId::V11, 1_700_000_000_000);
+    assert_eq!(joined(&alpha, &gamma, &said()).await, Some(1));
+    let elsewhere = verdict(&alpha, said()).await;
+    assert!(matches!(elsewhere, Err(VerifyError::NoKeyYet(_))), "{elsewhere:?}");
+    let request = Signed { method: "GET", target: "/x", body: b"" };
+    let header = signing::sign(&key("beta", 1), server_name!("alpha"), request).expect("signed");
+    let request = alpha.authenticate(request, &Credentials::parse(&header).expect("a header")).await;
+    assert!(matches!(request, Err(AuthenticationError::NoKey { .. })), "hearsay is no key: {request:?}");
+}
+
+/// What gamma would have to say to speak for beta: a document of its own making, as a notary hands it out.
+#[tokio::test]
+async fn nobody_speaks_for_a_server_whose_keys_are_known() {
+    let net = Net::new();
+    let (alpha, beta, gamma) = (net.server("alpha").await, net.server("beta").await, net.server("gamma").await);
+    greet(&beta, "alpha").await.expect("alpha meets beta");
+    net.cut("beta");
+    // Gamma believes that this is beta.
+    let impostor =
+        net.server_on(&Store::memory().await.expect("a store"), "beta", 2, FederationConfig::default()).await;
+    greet(&impostor, "gamma").await.expect("gamma meets the impostor");
+    net.cut("beta");
+    let forged = event("beta", 2, &RoomVersionId::V11, 1_700_000_000_000);
+    assert_eq!(joined(&alpha, &gamma, &forged).await, Some(0));
+    let verdict = verdict(&alpha, forged).await;
+    assert!(verdict.is_err(), "{verdict:?}");
 }

@@ -40,25 +40,25 @@ impl Peers {
         &self,
         events: Vec<Unverified>,
     ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
-        self.verify_events_by(events, None).await
+        let found = self.keys_for(&self.needs(&events)).await?;
+        self.verify_with(events, found).await
     }
 
-    /// The same of events that another server handed out. It accepted them, so it is asked for keys that cannot be had
-    /// from those whose they are.
-    pub async fn verify_events_from(
+    /// The same of events that a server handed out of a room that somebody joins by its help: see [`Self::begin_reading`].
+    pub async fn verify_joining(
         &self,
-        giver: &ServerName,
+        resident: &ServerName,
         events: Vec<Unverified>,
     ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
-        self.verify_events_by(events, Some(giver)).await
+        let found = self.keys_for_joining(&self.needs(&events), resident).await?;
+        self.verify_with(events, found).await
     }
 
-    async fn verify_events_by(
+    async fn verify_with(
         &self,
         events: Vec<Unverified>,
-        keeper: Option<&ServerName>,
+        found: Found,
     ) -> Result<Vec<Result<Verified, VerifyError>>, PeerError> {
-        let found = self.keys_for_by(&self.needs(&events), keeper).await?;
         let keys = self.keys_of(&events, &found);
         let now = self.shared.ring.now_ms();
         let check = move |one: Unverified| {
@@ -76,27 +76,27 @@ impl Peers {
     }
 
     /// Reads events as another server sent them and checks who signed them: the events that are believed, in the places
-    /// of those that were sent. The sender is asked for the keys of servers that are gone.
+    /// of those that were sent.
     pub async fn read_events(
         &self,
-        sender: &ServerName,
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Vec<Option<Event>>, PeerError> {
         let Parsed { places, once } = parsed(sent, rules).await?;
-        let believed: Vec<_> = self.verify_events_by(once, Some(sender)).await?.into_iter().map(believed).collect();
+        let believed: Vec<_> = self.verify_events(once).await?.into_iter().map(believed).collect();
         Ok(places.into_iter().map(|place| believed[place?].clone()).collect())
     }
 
-    /// Reads very many events as another server sent them, and fetches the keys for them. They are believed part by part.
+    /// Reads what the server by whose help somebody joins says of the room, very many events, and fetches the keys for them;
+    /// those of servers that are gone it tells itself. They are believed part by part.
     pub async fn begin_reading(
         &self,
-        sender: &ServerName,
+        resident: &ServerName,
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Reading, PeerError> {
         let Parsed { places, once } = parsed(sent, rules).await?;
-        let found = self.keys_for_by(&self.needs(&once), Some(sender)).await?;
+        let found = self.keys_for_joining(&self.needs(&once), resident).await?;
         let keys = Arc::new(self.keys_of(&once, &found));
         let ids = places.into_iter().map(|place| Some(once[place?].event.event().id().clone())).collect();
         Ok(Reading { ids, left: once.into(), keys })
