@@ -98,7 +98,7 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
     let rows = new.clone();
     batch.at_position(move |first, writes| {
         for (one, position) in rows.iter().zip(first.plus(ahead).0..) {
-            write_event(one, position, &server, writes);
+            write_event(one, position, &server, moves_outliers, writes);
         }
     });
     batch.after_commit(move |first| {
@@ -114,13 +114,16 @@ pub(crate) fn fill_batch(writing: &mut Writing, sending: Option<TransactionKey>)
 }
 
 /// The rows of one event.
-fn write_event(new: &New, position: u64, server: &ruma::ServerName, writes: &mut Writes) {
+fn write_event(new: &New, position: u64, server: &ruma::ServerName, moves_outliers: bool, writes: &mut Writes) {
     let order = position.cast_signed();
     let known = new.at(order);
     let (event, room) = (&new.event, new.event.room().as_str());
-    writes.put(&TIMELINE, (room, order), &known.to_stored());
+    writes.add(&TIMELINE, (room, order), &known.to_stored());
     let place = StoredPlace { room_id: room.to_owned(), place: Place::Timeline(order) };
-    writes.put(&EVENTS, event.id().as_str(), &place);
+    match moves_outliers {
+        true => writes.put(&EVENTS, event.id().as_str(), &place),
+        false => writes.add(&EVENTS, event.id().as_str(), &place),
+    }
     if new.after_gap {
         writes.put(&GAPS, (room, order), &());
         write_hole(&known, writes);
@@ -130,7 +133,7 @@ fn write_event(new: &New, position: u64, server: &ruma::ServerName, writes: &mut
         let membership = membership_of(event);
         writes.put(&MEMBERSHIPS, (user.as_str(), room), &MembershipRow::of(event, position).stored());
         if user.server_name() == server {
-            writes.put(&MEMBERSHIP_LOG, (user.as_str(), position), &room.to_owned());
+            writes.add(&MEMBERSHIP_LOG, (user.as_str(), position), &room.to_owned());
             if membership != Membership::Invite && membership != Membership::Knock {
                 writes.delete(&STRIPPED, (user.as_str(), room));
             }

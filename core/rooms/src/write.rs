@@ -190,7 +190,7 @@ impl Writing {
         let (user, device, endpoint, id) = &key;
         let at_ms = self.rooms.0.clock.now().get().into();
         let row = StoredTransaction { event_id: event_id.to_string(), at_ms };
-        self.batch().put(&TRANSACTIONS, (user.as_str(), device.as_str(), endpoint.as_str(), id.as_str()), &row);
+        self.batch().add(&TRANSACTIONS, (user.as_str(), device.as_str(), endpoint.as_str(), id.as_str()), &row);
         if let Some(last) = self.new.last_mut() {
             last.transaction = Some((device.clone(), id.clone()));
         }

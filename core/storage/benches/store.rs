@@ -50,13 +50,13 @@ fn send(n: u64) -> Batch {
     let json = format!("{{\"content\":{{\"body\":\"{}\"}},\"n\":{n}}}", "words ".repeat(100));
     let user = format!("@user{}:campus.example", n % 2000);
     let mut batch = Batch::new();
-    batch.put(&TRANSACTIONS, (&user, &format!("DEVICE/m{n}")), &id);
+    batch.add(&TRANSACTIONS, (&user, &format!("DEVICE/m{n}")), &id);
     batch.put(&HEADS, &room, &(n, id.clone()));
     batch.touch(Subject::room(&room));
     batch.at_position(move |first, writes| {
         let order = first.0.cast_signed();
-        writes.put(&TIMELINE, (&room, order), &(id.clone(), json));
-        writes.put(&EVENTS, &id, &(room, order));
+        writes.add(&TIMELINE, (&room, order), &(id.clone(), json));
+        writes.add(&EVENTS, &id, &(room, order));
     });
     batch
 }

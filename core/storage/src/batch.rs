@@ -34,6 +34,17 @@ impl Writes {
         self.ops.push(Op::Put(table.encode_key(&key), table.encode_value(value)));
     }
 
+    /// Sets a row where there certainly is none yet, which spares the engine to look what readers are to see until this one
+    /// is durable. (Where there is one after all, they see none for so long.)
+    pub fn add<K: Key, V: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &Table<K, V>,
+        key: K::Borrowed<'_>,
+        value: &V,
+    ) {
+        self.ops.push(Op::Add(table.encode_key(&key), table.encode_value(value)));
+    }
+
     /// Removes a row; no error if there is none.
     pub fn delete<K: Key, V>(&mut self, table: &Table<K, V>, key: K::Borrowed<'_>) {
         self.ops.push(Op::Delete(table.encode_key(&key)));
@@ -87,6 +98,17 @@ impl Batch {
         value: &V,
     ) -> &mut Self {
         self.writes.put(table, key, value);
+        self
+    }
+
+    /// Sets a row where there certainly is none yet: see [`Writes::add`].
+    pub fn add<K: Key, V: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &Table<K, V>,
+        key: K::Borrowed<'_>,
+        value: &V,
+    ) -> &mut Self {
+        self.writes.add(table, key, value);
         self
     }
 

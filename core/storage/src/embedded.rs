@@ -140,8 +140,9 @@ impl Engine for Embedded {
     async fn load(&self, rows: Vec<(Vec<u8>, Bytes)>) -> Result<(), StorageError> {
         let (db, dir) = (self.state.read().db()?.clone(), self.dir.clone());
         let loading = tokio::task::spawn_blocking(move || {
-            let rows = rows.into_iter().map(|(key, value)| (key, Some(value))).collect();
-            db.apply_batch(writer::sled_batch(&rows)).map_err(StorageError::engine)?;
+            let mut batch = sled::Batch::default();
+            rows.iter().for_each(|(key, value)| batch.insert(key.as_slice(), value.as_ref()));
+            db.apply_batch(batch).map_err(StorageError::engine)?;
             db.flush().map_err(StorageError::engine)?;
             Durable::open(&dir).and_then(|mut durable| durable.sync()).map_err(StorageError::engine)
         });

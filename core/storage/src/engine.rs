@@ -12,6 +12,8 @@ use crate::{CommitError, Position, StorageError, batch::Batch};
 pub enum Op {
     /// Sets a row.
     Put(Vec<u8>, Bytes),
+    /// Sets a row where there certainly is none yet.
+    Add(Vec<u8>, Bytes),
     /// Removes a row.
     Delete(Vec<u8>),
 }
@@ -20,7 +22,7 @@ impl Op {
     /// The key that is written.
     pub(crate) fn key(&self) -> &[u8] {
         match self {
-            Self::Put(key, _) | Self::Delete(key) => key,
+            Self::Put(key, _) | Self::Add(key, _) | Self::Delete(key) => key,
         }
     }
 }

@@ -80,10 +80,11 @@ impl Snapshot for Still {
 
 impl State {
     fn apply(&mut self, group: Vec<Batch>) -> Result<Vec<Applied>, StorageError> {
-        let Decided { applied, rows, last } = group::decide(group, self.last, |key| Ok(self.rows.get(key).cloned()))?;
+        let Decided { applied, changes, last, .. } =
+            group::decide(group, self.last, |key| Ok(self.rows.get(key).cloned()))?;
         self.last = last;
-        for (key, value) in rows {
-            match value {
+        for (key, change) in changes {
+            match change.to {
                 Some(value) => self.rows.insert(key, value),
                 None => self.rows.remove(&key),
             };

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::bytes_of;
-use crate::{RawRange, StorageError, group::Rows};
+use crate::{
+    RawRange, StorageError,
+    group::{Changes, Rows},
+};
 
 /// Rows as they were before one group.
 pub(super) struct Before {
@@ -44,13 +47,17 @@ impl Before {
 
     /// The rows as they are now under the keys that are about to be written.
     pub(super) fn of(
-        mut rows: Rows,
+        changes: Changes,
         read: impl Fn(&[u8]) -> Result<Option<Bytes>, StorageError>,
     ) -> Result<Self, StorageError> {
-        for (key, row) in &mut rows {
-            *row = read(key)?;
-        }
-        Ok(Self { rows })
+        let rows = changes.into_iter().map(|(key, change)| {
+            let row = match change.from {
+                Some(row) => row,
+                None => read(&key)?,
+            };
+            Ok((key, row))
+        });
+        Ok(Self { rows: rows.collect::<Result<_, StorageError>>()? })
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Before, State, durable::Durable, read};
 use crate::{
     Batch, Position, StorageError,
     engine::Applied,
-    group::{self, Rows},
+    group::{self, Changes},
 };
 
 /// A group to be written, and who waits for it.
@@ -86,21 +86,21 @@ fn write_group(
     group: Vec<Batch>,
 ) -> Result<(Vec<Applied>, bool, Position), StorageError> {
     let decided = group::decide(group, last, |key| read(db, key))?;
-    let rows = !decided.rows.is_empty();
+    let rows = !decided.changes.is_empty();
     if rows {
-        let batch = sled_batch(&decided.rows);
+        let batch = sled_batch(&decided.changes);
         // Read before the lock is taken: readers go on meanwhile.
-        let before = Before::of(decided.rows, |key| read(db, key))?;
+        let before = Before::of(decided.changes, |key| read(db, key))?;
         state.write().keep(before);
         db.apply_batch(batch).map_err(StorageError::engine)?;
     }
     Ok((decided.applied, rows, decided.last))
 }
 
-pub(super) fn sled_batch(rows: &Rows) -> sled::Batch {
+fn sled_batch(changes: &Changes) -> sled::Batch {
     let mut batch = sled::Batch::default();
-    for (key, value) in rows {
-        match value {
+    for (key, change) in changes {
+        match &change.to {
             Some(value) => batch.insert(key.as_slice(), value.as_ref()),
             None => batch.remove(key.as_slice()),
         }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Batch, OpenError, Position, StorageError,
     engine::Applied,
-    group::{self, Decided, Rows},
+    group::{self, Changes, Decided},
     meta::LAST_POSITION,
 };
 
@@ -86,7 +86,7 @@ impl Writer {
         let Begun { number, last, rows } = begun;
         let decided = group::decide(group, last, |key| Ok(rows.get(key).cloned()))?;
         let Some(session) = &self.session else { return Err(StorageError::engine("no connection")) };
-        match session.finish(&decided.rows).await {
+        match session.finish(&decided.changes).await {
             Ok(()) => Ok(decided.applied),
             Err(error) if is_broken(&error) => self.after_break(number, decided, &error).await,
             Err(error) => {
@@ -204,13 +204,13 @@ impl Session {
     }
 
     /// Writes what was decided and commits. The statements are sent together; one that fails makes the commit a rollback.
-    async fn finish(&self, rows: &Rows) -> Result<(), Error> {
-        if rows.is_empty() {
+    async fn finish(&self, changes: &Changes) -> Result<(), Error> {
+        if changes.is_empty() {
             return self.client.batch_execute("ROLLBACK").await;
         }
         let (mut keys, mut values, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, value) in rows {
-            match value {
+        for (key, change) in changes {
+            match &change.to {
                 Some(value) => {
                     keys.push(key.as_slice());
                     values.push(value.as_ref());
