@@ -65,7 +65,7 @@ impl Parts {
             seed: chance::generator().random(),
             key,
             outbound: Outbound::new(&config.federation.outbound())?,
-            services: Arc::new(SystemServices::new()),
+            services: Arc::new(SystemServices::new(chance::generator())),
         })
     }
 }

@@ -160,9 +160,29 @@ pub(crate) fn failure(error: &reqwest::Error) -> OutboundError {
         cause = inner.source();
     }
     match error {
-        error if error.is_timeout() => OutboundError::Timeout,
+        // First: a connection that was not made in time carried nothing, so that the request may go to another address.
         error if error.is_connect() => OutboundError::Connect(words),
+        error if error.is_timeout() => OutboundError::Timeout,
         error if error.is_builder() => OutboundError::Url(words),
         _ => OutboundError::Broken(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_made_in_time_is_none_so_that_another_address_may_be_tried() {
+        // It takes connections and never says a word of TLS.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let trust = Trust::beside_system(&[]).expect("the system's authorities");
+        let tls = trust.client_config(false).expect("a configuration");
+        let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls);
+        let client = client.connect_timeout(Duration::from_millis(100)).build().expect("a client");
+        let error = client.get(format!("https://{address}/")).send().await.expect_err("nobody speaks");
+        assert!(error.is_timeout(), "{error:?}");
+        assert!(matches!(failure(&error), OutboundError::Connect(_)), "{:?}", failure(&error));
     }
 }
