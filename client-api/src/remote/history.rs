@@ -1,23 +1,20 @@
 //! History of before this server came into a room, and of whiles in which it was not there: asked of the servers that were, a
 //! page at a time, when somebody reads so far back.
 
+mod by_time;
+
 use futures_util::{StreamExt, stream};
 use lyceum_events::Event;
 use lyceum_peers::calls::{RawEvent, StateIds};
 use lyceum_rooms::{Around, Direction, GivenStates, Hole, Known, Page, Part, RoomError, Snapshot, Visibility};
 use lyceum_web::ApiError;
-use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, RoomVersionId, ServerName, UserId,
-    room_version_rules::RoomVersionRules,
-};
+use ruma::{EventId, OwnedEventId, RoomId, RoomVersionId, ServerName, UserId, room_version_rules::RoomVersionRules};
 use std::{collections::HashSet, sync::Arc};
 
 use super::Remote;
 
 /// Pages fetched for one request.
 const FETCHES_MAX: usize = 3;
-/// Pages fetched to find the event of a moment.
-const FETCHES_TO_A_MOMENT_MAX: usize = 20;
 /// Events asked for in one page.
 const PAGE_EVENTS: usize = 100;
 /// Servers asked for one page.
@@ -127,26 +124,6 @@ impl Remote {
             }
         }
         Ok(self.rooms.around(user, room, id, limit, &wanted).await?)
-    }
-
-    /// The event nearest to a moment; history is fetched back to it.
-    pub(crate) async fn event_by_time(
-        &self,
-        visibility: &Visibility,
-        ts: MilliSecondsSinceUnixEpoch,
-        direction: Direction,
-    ) -> Result<Arc<Known>, ApiError> {
-        let room = visibility.snapshot().room_id();
-        for _ in 0..FETCHES_TO_A_MOMENT_MAX {
-            let first = self.rooms.page(room, Direction::Forward, i64::MIN, None, 1).await?.events.pop();
-            if first.is_none_or(|first| first.event().ts() <= ts)
-                || !self.goes_on(visibility.snapshot()).await?
-                || !self.fetch(room, Part::Beginning).await?
-            {
-                break;
-            }
-        }
-        Ok(self.rooms.event_by_time(visibility, ts, direction).await?)
     }
 
     /// Whether other servers of a room that this one is in may know more of its history.

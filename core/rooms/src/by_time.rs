@@ -6,7 +6,7 @@
 use ruma::{MilliSecondsSinceUnixEpoch, RoomId, ServerName};
 use std::sync::Arc;
 
-use crate::{Direction, Known, Result, RoomError, Rooms, Visibility};
+use crate::{Direction, Known, Part, Result, RoomError, Rooms, Visibility};
 
 /// Events compared around the place found by halving.
 const COMPARED: usize = 100;
@@ -61,6 +61,30 @@ impl Rooms {
             }
         }
         Err(nothing_then())
+    }
+
+    /// What is missing here between a moment and the event that was found nearest to it: a nearer one may be there.
+    pub async fn missing_beside(
+        &self,
+        room: &RoomId,
+        ts: MilliSecondsSinceUnixEpoch,
+        found: Option<&Known>,
+        direction: Direction,
+    ) -> Result<Option<Part>> {
+        let before = self.place_of(room, ts).await?;
+        let after = self.page(room, Direction::Forward, before, None, 1).await?.events.pop();
+        let (after, found) = (after.and_then(|known| known.order()), found.and_then(Known::order));
+        let (from, reached) = match direction {
+            Direction::Forward => (found, before),
+            Direction::Backward => (after, found.unwrap_or(i64::MIN)),
+        };
+        let from = from.map_or(i64::MAX, |order| order.saturating_sub(1));
+        if let Some(hole) = self.hole_within(room, from, reached).await? {
+            return Ok(Some(hole.part));
+        }
+        let is_first = before <= self.edge(room, Direction::Forward).await?;
+        let goes_on = is_first && !self.earlier(room).await?.is_empty();
+        Ok(goes_on.then_some(Part::Beginning))
     }
 
     /// The place from which to look for the event nearest to a moment: a little aside, since order and time may disagree.

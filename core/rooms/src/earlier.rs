@@ -2,6 +2,8 @@
 //! piece, from later to earlier; each piece is judged like events that come in, and placed before the events that are here:
 //! orders count down.
 
+mod island;
+
 use lyceum_events::{Event, auth_types_of, authorize_by_state};
 use lyceum_storage::{Subject, Writes};
 use ruma::{

@@ -120,8 +120,8 @@ pub(crate) const ROOM_ALIASES: Table<(String, String), ()> =
 /// `(room, order)`: before which events others are missing.
 pub(crate) const GAPS: Table<(String, i64), ()> = Table::new(
     "r.gap",
-    "the events before which others are missing that could not be had; written with the event, read by syncs; at most one \
-     row for each event whose state was told by another server",
+    "the events before which others are missing that could not be had; written with the event, or with one of long before; \
+     read by syncs; at most one row for each event whose state was told by another server",
 );
 
 /// What is missing before an event.

@@ -106,6 +106,80 @@ async fn a_date_from_before_the_join_leads_to_its_event() {
     assert_eq!(two.ben.get(&path).await.ok()["event_id"], dated.as_str());
 }
 
+/// When an event was sent, as its sender's server says.
+async fn sent_at(who: &Person, room: &str, event: &str) -> u64 {
+    let event = who.get(&at(room, &format!("event/{}", encoded(event)))).await.ok();
+    event["origin_server_ts"].as_u64().expect("events say when they were sent")
+}
+
+/// The event that a client is led to from a moment.
+async fn event_at(who: &Person, room: &str, ts: u64, dir: &str) -> Value {
+    let path = format!("/_matrix/client/v1/rooms/{}/timestamp_to_event?ts={ts}&dir={dir}", encoded(room));
+    who.get(&path).await.ok()["event_id"].clone()
+}
+
+#[tokio::test]
+async fn a_date_of_long_before_the_join_leads_to_its_event_without_all_that_came_since() {
+    let two = Two::meet().await;
+    let asked = |what: &str| two.campus.wires.times_asked(ALPHA, &format!("/_matrix/federation/v1/{what}"));
+    for version in ["6", "12"] {
+        let room = public(&two.ann, json!({ "room_version": version })).await;
+        two.ann.says(&room, "first").await;
+        two.campus.clock.advance(LONG);
+        let dated = two.ann.says(&room, "dated").await;
+        two.campus.clock.advance(LONG);
+        for n in 0..450 {
+            two.ann.says(&room, &format!("line {n}")).await;
+        }
+        joins(&two.ben, &room, ALPHA).await;
+        let (ts, before) = (sent_at(&two.ann, &room, &dated).await, asked("backfill"));
+        assert_eq!(event_at(&two.ben, &room, ts - 1, "f").await, dated.as_str(), "in version {version}");
+        assert!(asked("backfill") - before <= 3, "what came since should not all be fetched first");
+        let context = two.ben.get(&at(&room, &format!("context/{}?limit=2", encoded(&dated)))).await.ok();
+        assert_eq!(context["event"]["content"]["body"], "dated", "in version {version}");
+        assert_eq!(context["events_before"][0]["content"]["body"], "first", "in version {version}");
+        // What lies between is fetched into its place.
+        let mut all = lines(450);
+        all.extend(["dated".to_owned(), "first".to_owned()]);
+        assert_eq!(reads_back(&two.ben, &room, 100).await, (all, true), "in version {version}");
+        two.agree(&room).await;
+        // Now that everything is here nobody is asked.
+        let before = asked("timestamp_to_event");
+        assert_eq!(event_at(&two.ben, &room, ts + 1, "b").await, dated.as_str(), "in version {version}");
+        assert_eq!(asked("timestamp_to_event"), before, "nothing is missing beside it any more");
+    }
+}
+
+#[tokio::test]
+async fn a_date_from_a_while_in_which_nobody_was_there_leads_to_its_event() {
+    let two = Two::meet().await;
+    let room = two.share(json!({})).await;
+    two.ben.leaves(&room).await;
+    two.campus.settle().await;
+    two.campus.clock.advance(LONG);
+    let dated = two.ann.says(&room, "dated").await;
+    two.campus.clock.advance(LONG);
+    two.ann.says(&room, "later").await;
+    joins(&two.ben, &room, ALPHA).await;
+    two.campus.settle().await;
+    let ts = sent_at(&two.ann, &room, &dated).await;
+    assert_eq!(event_at(&two.ben, &room, ts - 1, "f").await, dated.as_str());
+    assert_eq!(event_at(&two.ben, &room, ts + 1, "b").await, dated.as_str());
+}
+
+#[tokio::test]
+async fn a_lie_about_the_event_of_a_date_leads_nowhere() {
+    let two = Two::meet().await;
+    let room = public(&two.ann, json!({})).await;
+    two.campus.clock.advance(LONG);
+    joins(&two.ben, &room, ALPHA).await;
+    let lie = json!({ "event_id": "$nowhere", "origin_server_ts": 2 });
+    two.campus.wires.answer(ALPHA, "/_matrix/federation/v1/timestamp_to_event", 200, lie);
+    let here = event_at(&two.ben, &room, 1, "f").await;
+    assert!(here.is_string(), "what is here is answered");
+    assert_ne!(here, "$nowhere");
+}
+
 /// Ben has left a room of Ann's, and comes again after this was said in it.
 async fn away(two: &Two, version: &str, lines: usize) -> String {
     let room = public(&two.ann, json!({ "room_version": version })).await;
