@@ -3,24 +3,43 @@
 
 use axum::extract::State;
 use lyceum_rooms::{Asker, DirectoryPage, DirectoryQuery, Rooms, SpacePart, SpaceRoom};
-use lyceum_web::{ApiError, FromServer, RawJson};
+use lyceum_web::{ApiError, FromServer, FromServerRaw, RawJson};
 use ruma::{
     UInt,
-    api::federation::{
-        directory::{get_public_rooms, get_public_rooms_filtered},
-        space::get_hierarchy,
-    },
+    api::federation::{directory::get_public_rooms_filtered, space::get_hierarchy},
     directory::{Filter, RoomNetwork},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// What is looked for, as it stands in a query string.
+#[derive(Deserialize)]
+pub(crate) struct Listing {
+    limit: Option<UInt>,
+    since: Option<String>,
+    #[serde(default)]
+    include_all_networks: bool,
+    third_party_instance_id: Option<String>,
+}
+
+impl Listing {
+    /// Spec: a single network "can only be used if `include_all_networks` is false".
+    fn network(self) -> RoomNetwork {
+        match self.third_party_instance_id {
+            _ if self.include_all_networks => RoomNetwork::All,
+            Some(network) => RoomNetwork::ThirdParty(network),
+            None => RoomNetwork::Matrix,
+        }
+    }
+}
 
 /// `GET …/publicRooms`.
 pub(crate) async fn get_public_rooms(
     State(rooms): State<Rooms>,
-    FromServer { body, .. }: FromServer<get_public_rooms::v1::Request>,
+    FromServerRaw { query, .. }: FromServerRaw<(), Listing>,
 ) -> Result<RawJson, ApiError> {
-    let page = look_through(&rooms, &Filter::new(), &body.room_network, (body.since, body.limit)).await?;
-    RawJson::of(&page.listing())
+    let place = (query.since.clone(), query.limit);
+    RawJson::of(&look_through(&rooms, &Filter::new(), &query.network(), place).await?.listing())
 }
 
 /// `POST …/publicRooms`.
@@ -38,12 +57,9 @@ async fn look_through(
     network: &RoomNetwork,
     (since, limit): (Option<String>, Option<UInt>),
 ) -> Result<DirectoryPage, ApiError> {
-    if matches!(network, RoomNetwork::ThirdParty(_)) {
-        return Ok(DirectoryPage::empty());
-    }
     // Spec: "Defaults to 0 (no limit)."
     let limit = limit.filter(|limit| *limit > UInt::MIN);
-    Ok(rooms.directory(Asker::Anybody, &DirectoryQuery::of(filter, since.as_deref(), limit)?).await?)
+    Ok(rooms.directory(Asker::Anybody, network, &DirectoryQuery::of(filter, since.as_deref(), limit)?).await?)
 }
 
 /// `GET …/hierarchy/{roomId}`.

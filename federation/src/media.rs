@@ -26,6 +26,9 @@ pub(crate) struct Asked {
     width: u32,
     height: u32,
     method: Option<String>,
+    /// Spec: "When not provided, the server SHOULD NOT return an animated thumbnail."
+    #[serde(default)]
+    animated: bool,
     #[serde(default = "twenty_seconds")]
     timeout_ms: u64,
 }
@@ -45,7 +48,7 @@ pub(crate) async fn get_content_thumbnail(
 ) -> Result<Response, ApiError> {
     let method = if query.method.as_deref() == Some("crop") { Method::Crop } else { Method::Scale };
     let content = media.find(media.server(), &id, Duration::from_millis(query.timeout_ms)).await?;
-    let wanted = Wanted { width: query.width, height: query.height, method };
+    let wanted = Wanted { width: query.width, height: query.height, method, animated: query.animated };
     let Some(made) = media.thumbnail(&content, wanted).await? else {
         let around = Around::new(&content.tag(), content.content_type(), &content.disposition(None));
         return Ok(around.answer(content.read(0..content.bytes).await?));

@@ -3,6 +3,7 @@
 use http::Method;
 use lyceum_web::{Family, RouteOptions, Routes};
 use ruma::api::federation::{
+    directory::get_public_rooms,
     keys::{claim_keys, get_keys},
     membership::create_invite,
     openid::get_openid_userinfo,
@@ -95,7 +96,7 @@ fn people(routes: Routes<Api>) -> Routes<Api> {
 
 fn directories(routes: Routes<Api>) -> Routes<Api> {
     routes
-        .mount(directory::get_public_rooms)
+        .mount_as::<get_public_rooms::v1::Request, _, _>(PLAIN, directory::get_public_rooms)
         .mount(directory::get_public_rooms_filtered)
         .mount(directory::get_hierarchy)
 }

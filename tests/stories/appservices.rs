@@ -29,11 +29,18 @@ async fn bridged() -> (Campus, Outsider, Person, tempfile::TempDir) {
 }
 
 async fn registered(registration: &str) -> (Campus, Outsider, Person, tempfile::TempDir) {
+    registered_at(["alpha.example"], registration).await
+}
+
+async fn registered_at<const N: usize>(
+    servers: [&str; N],
+    registration: &str,
+) -> (Campus, Outsider, Person, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a directory can be made");
     let file = folder.path().join("irc.yaml");
     std::fs::write(&file, registration).expect("a file can be written");
     let settings = format!("appservices.files = [{:?}]", file.display().to_string());
-    let campus = Campus::with(["alpha.example"], &settings).await;
+    let campus = Campus::with(servers, &settings).await;
     let bridge = Outsider::at(&campus, "bridge.example");
     let bot = campus.host("alpha.example").stranger().with_token(&json!(AS_TOKEN));
     (campus, bridge, bot, folder)
@@ -298,10 +305,34 @@ async fn networks_are_told_and_looked_through_and_have_a_directory_of_their_own(
     assert_eq!(listed["chunk"][0]["room_id"], room.as_str());
     let usual = alice.post(&format!("{CLIENT}/publicRooms"), json!({})).await.ok();
     assert_eq!(usual["chunk"], json!([]), "the server's own directory does not list it");
+    let all = alice.post(&format!("{CLIENT}/publicRooms"), json!({ "include_all_networks": true })).await.ok();
+    assert_eq!(all["chunk"][0]["room_id"], room.as_str(), "it is on one of all networks");
     bot.put(&listing, json!({ "visibility": "private" })).await.ok();
     assert_eq!(alice.post(&format!("{CLIENT}/publicRooms"), ask).await.ok()["chunk"], json!([]));
     alice.put(&listing, json!({ "visibility": "public" })).await.refused(403, "M_FORBIDDEN");
     stranger.put(&listing, json!({ "visibility": "public" })).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn people_of_other_servers_look_through_networks_as_well() {
+    let (campus, _bridge, bot, _folder) = registered_at(["alpha.example", "beta.example"], REGISTRATION).await;
+    let alice = campus.person_at("alpha.example", "alice").await;
+    let ben = campus.person_at("beta.example", "ben").await;
+    let room = alice.creates_public_room().await;
+    let listing = format!("{CLIENT}/directory/list/appservice/libera/{}", encoded(&room));
+    bot.put(&listing, json!({ "visibility": "public" })).await.ok();
+    let finds = async |ask: Value| {
+        let found = ben.post(&format!("{CLIENT}/publicRooms?server=alpha.example"), ask).await.ok();
+        found["chunk"].as_array().is_some_and(|rooms| rooms.iter().any(|one| one["room_id"] == room.as_str()))
+    };
+    assert!(finds(json!({ "third_party_instance_id": "irc|libera" })).await, "it is listed on this network");
+    assert!(finds(json!({ "include_all_networks": true })).await, "it is on one of all networks");
+    assert!(!finds(json!({ "third_party_instance_id": "irc|other" })).await, "it is not listed on that network");
+    assert!(!finds(json!({})).await, "the server's own directory does not list it");
+    // With a filter it is asked for in another way.
+    let spaces = json!({ "room_types": ["m.space"] });
+    assert!(finds(json!({ "include_all_networks": true, "filter": { "room_types": [null] } })).await, "it is a room");
+    assert!(!finds(json!({ "include_all_networks": true, "filter": spaces })).await, "it is no space");
 }
 
 #[tokio::test]

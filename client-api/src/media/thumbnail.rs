@@ -19,6 +19,9 @@ pub(crate) struct Asked {
     width: u32,
     height: u32,
     method: Option<String>,
+    /// Spec: "When not provided, the server SHOULD NOT return an animated thumbnail."
+    #[serde(default)]
+    animated: bool,
     #[serde(default = "yes")]
     allow_remote: bool,
     #[serde(default = "twenty_seconds")]
@@ -35,7 +38,7 @@ impl Asked {
         if self.width == 0 || self.height == 0 {
             return Err(ApiError::invalid_param("A thumbnail has a width and a height"));
         }
-        Ok(Wanted { width: self.width, height: self.height, method })
+        Ok(Wanted { width: self.width, height: self.height, method, animated: self.animated })
     }
 }
 

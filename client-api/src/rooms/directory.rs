@@ -10,7 +10,6 @@ use ruma::{
         directory::{get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility},
         room::Visibility,
     },
-    directory::RoomNetwork,
 };
 
 use crate::{answers::Raw, remote::Remote};
@@ -45,11 +44,7 @@ async fn look_through(
         return RawJson::of(&remote.directory(&server, &asked).await?);
     }
     let query = DirectoryQuery::of(&asked.filter, asked.since.as_deref(), asked.limit)?;
-    let page = match &asked.room_network {
-        RoomNetwork::ThirdParty(network) => rooms.directory_of_network(asker, network, &query).await?,
-        _ => rooms.directory(asker, &query).await?,
-    };
-    RawJson::of(&page.listing())
+    RawJson::of(&rooms.directory(asker, &asked.room_network, &query).await?.listing())
 }
 
 fn elsewhere(server: Option<&OwnedServerName>, rooms: &Rooms) -> Option<OwnedServerName> {

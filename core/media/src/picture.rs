@@ -1,7 +1,8 @@
 //! Pictures: reading them within limits and making them smaller. Blocks; runs off the async threads only.
 
 use image::{
-    DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader, codecs::jpeg::JpegEncoder,
+    AnimationDecoder, DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader,
+    codecs::{gif::GifDecoder, jpeg::JpegEncoder, png::PngDecoder, webp::WebPDecoder},
 };
 use std::{
     fs::File,
@@ -27,6 +28,16 @@ pub(crate) struct Limits {
     pub(crate) pixels_max: u64,
 }
 
+impl Limits {
+    fn bounds(&self) -> image::Limits {
+        let mut bounds = image::Limits::default();
+        bounds.max_image_width = Some(SIDE_MAX);
+        bounds.max_image_height = Some(SIDE_MAX);
+        bounds.max_alloc = Some(self.pixels_max.saturating_mul(BYTES_PER_PIXEL_MAX));
+        bounds
+    }
+}
+
 /// Opens a picture by what is in it, whatever its name or type says.
 fn open(place: &Path, limits: &Limits) -> Result<impl ImageDecoder, MediaError> {
     let mut reader = ImageReader::new(BufReader::new(File::open(place)?)).with_guessed_format()?;
@@ -34,11 +45,7 @@ fn open(place: &Path, limits: &Limits) -> Result<impl ImageDecoder, MediaError> 
         Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Gif | ImageFormat::WebP) => {}
         _ => return Err(MediaError::NoPicture("it is no PNG, JPEG, GIF or WebP".to_owned())),
     }
-    let mut bounds = image::Limits::default();
-    bounds.max_image_width = Some(SIDE_MAX);
-    bounds.max_image_height = Some(SIDE_MAX);
-    bounds.max_alloc = Some(limits.pixels_max.saturating_mul(BYTES_PER_PIXEL_MAX));
-    reader.limits(bounds);
+    reader.limits(limits.bounds());
     let decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
@@ -90,6 +97,34 @@ pub(crate) fn smaller(place: &Path, wanted: Wanted, limits: &Limits) -> Result<O
     }
     let is_icon = picture.width().max(picture.height()) <= ICON_MAX;
     written(&picture, lossless && is_icon).map(Some)
+}
+
+/// The first frame of a picture that moves, as a file; `None` when it stands still.
+pub(crate) fn still(place: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, MediaError> {
+    let mut decoder = open(place, limits)?;
+    if !moves(place, limits)? {
+        return Ok(None);
+    }
+    let orientation = decoder.orientation().map_err(refused)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    picture.apply_orientation(orientation);
+    written(&picture, true).map(Some)
+}
+
+/// Whether a picture that could be opened has several frames.
+fn moves(place: &Path, limits: &Limits) -> Result<bool, MediaError> {
+    let file = || File::open(place).map(BufReader::new);
+    match ImageReader::new(file()?).with_guessed_format()?.format() {
+        Some(ImageFormat::Gif) => {
+            let mut decoder = GifDecoder::new(file()?).map_err(refused)?;
+            decoder.set_limits(limits.bounds()).map_err(refused)?;
+            // A second frame that cannot be read here may be shown elsewhere.
+            Ok(decoder.into_frames().take(2).count() == 2)
+        }
+        Some(ImageFormat::Png) => PngDecoder::new(file()?).and_then(|decoder| decoder.is_apng()).map_err(refused),
+        Some(ImageFormat::WebP) => Ok(WebPDecoder::new(file()?).map_err(refused)?.has_animation()),
+        _ => Ok(false),
+    }
 }
 
 /// The size with the picture's own shape that covers what is wanted; `None` when the picture is no larger.

@@ -1,7 +1,7 @@
 //! Thumbnails: which size is made for what is asked, and making it off the async threads, a few at a time.
 
 use bytes::Bytes;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
@@ -37,7 +37,12 @@ pub struct Wanted {
     pub height: u32,
     /// How it is made to fit.
     pub method: Method,
+    /// Whether it may move.
+    pub animated: bool,
 }
+
+/// Under what name the first frame of a picture that moves is kept, in its own size.
+const STILL: &str = "still";
 
 impl Wanted {
     /// What is made for it: nothing smaller. Nothing at all when it is larger than any thumbnail.
@@ -83,7 +88,8 @@ impl Picture {
 }
 
 impl Media {
-    /// A thumbnail of a picture; `None` when it is no larger than what is wanted and is to be served as it is.
+    /// A thumbnail of a picture; `None` when it is no larger than what is wanted and is to be served as it is. What is made
+    /// never moves.
     pub async fn thumbnail(&self, content: &Content, wanted: Wanted) -> Result<Option<Picture>, MediaError> {
         let size = wanted.rounded();
         if let Some(kept) = self.kept_thumbnail(content, size).await {
@@ -95,35 +101,59 @@ impl Media {
         if let Some(kept) = self.kept_thumbnail(content, size).await {
             return Ok(Some(kept));
         }
-        let (_turn, made) = self.make_smaller(content, size, turn).await?;
-        let (Some(bytes), Some(size)) = (made, size) else { return Ok(None) };
-        if let Err(error) = self.0.files.keep_thumbnail(&content.hash, &size.name(), bytes.clone()).await {
+        let (turn, made) = self.make_smaller(content, size, turn).await?;
+        match (made, size) {
+            (Some(bytes), Some(size)) => Ok(Some(self.keep_made(content, &size.name(), bytes).await)),
+            _ if wanted.animated => Ok(None),
+            _ => self.still(content, turn).await,
+        }
+    }
+
+    /// The first frame of a picture that moves; `None` when it stands still.
+    async fn still(&self, content: &Content, turn: OwnedSemaphorePermit) -> Result<Option<Picture>, MediaError> {
+        if let Some(kept) = self.0.files.thumbnail(&content.hash, STILL).await {
+            return Ok(Some(Picture::of(kept)));
+        }
+        let (_turn, made) = self.make(content, turn, picture::still).await?;
+        let Some(bytes) = made else { return Ok(None) };
+        Ok(Some(self.keep_made(content, STILL, bytes).await))
+    }
+
+    async fn keep_made(&self, content: &Content, name: &str, bytes: Bytes) -> Picture {
+        if let Err(error) = self.0.files.keep_thumbnail(&content.hash, name, bytes.clone()).await {
             tracing::warn!(%error, "a thumbnail could not be kept");
         }
-        Ok(Some(Picture::of(bytes)))
+        Picture::of(bytes)
     }
 
     async fn kept_thumbnail(&self, content: &Content, size: Option<Wanted>) -> Option<Picture> {
         self.0.files.thumbnail(&content.hash, &size?.name()).await.map(Picture::of)
     }
 
-    /// The picture in a size; without one it is only looked whether it is a picture. The turn lasts as long as the work, even
-    /// when nobody waits for it any more.
+    /// The picture in a size; without one it is only looked whether it is a picture.
     async fn make_smaller(
         &self,
         content: &Content,
         size: Option<Wanted>,
         turn: OwnedSemaphorePermit,
     ) -> Result<(OwnedSemaphorePermit, Option<Bytes>), MediaError> {
+        self.make(content, turn, move |place, limits| match size {
+            Some(size) => picture::smaller(place, size, limits),
+            None => picture::check(place, limits).map(|()| None),
+        })
+        .await
+    }
+
+    /// What is made of a picture. The turn lasts as long as the work, even when nobody waits for it any more.
+    async fn make(
+        &self,
+        content: &Content,
+        turn: OwnedSemaphorePermit,
+        work: impl FnOnce(&Path, &Limits) -> Result<Option<Vec<u8>>, MediaError> + Send + 'static,
+    ) -> Result<(OwnedSemaphorePermit, Option<Bytes>), MediaError> {
         let local = self.0.files.local(&content.hash, content.bytes).await?;
         let limits = Limits { pixels_max: self.0.config.thumbnail_pixels_max };
-        let made = tokio::task::spawn_blocking(move || {
-            let made = match size {
-                Some(size) => picture::smaller(local.path(), size, &limits)?.map(Bytes::from),
-                None => picture::check(local.path(), &limits).map(|()| None)?,
-            };
-            Ok((turn, made))
-        });
+        let made = tokio::task::spawn_blocking(move || Ok((turn, work(local.path(), &limits)?.map(Bytes::from))));
         // A decoder that panics has met something that is no picture.
         made.await.map_err(|_| MediaError::NoPicture("its decoder gave up".to_owned()))?
     }

@@ -3,10 +3,11 @@
 use lyceum_storage::Batch;
 use ruma::{
     OwnedRoomId, RoomId, UInt,
-    directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomTypeFilter},
+    directory::{Filter, PublicRoomsChunk, PublicRoomsChunkInit, RoomNetwork, RoomTypeFilter},
     room::RoomSummary,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use crate::{
     Asker, Result, RoomError, Rooms,
@@ -61,11 +62,6 @@ pub struct DirectoryPage {
 }
 
 impl DirectoryPage {
-    /// No rooms.
-    pub fn empty() -> Self {
-        Self { rooms: Vec::new(), total: 0, next: None, previous: None }
-    }
-
     /// The page as it is told, in a client's form and another server's: the two are the same.
     pub fn listing(&self) -> Value {
         let rooms: Vec<_> = self.rooms.iter().cloned().map(listed).collect();
@@ -134,22 +130,29 @@ impl Rooms {
         rows.into_iter().map(|(room, _)| id(room)).collect()
     }
 
-    /// A page of the directory.
-    pub async fn directory(&self, asker: Asker<'_>, query: &DirectoryQuery) -> Result<DirectoryPage> {
-        let listed = self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await?;
-        self.directory_page(listed.into_iter().map(|(room, ())| room), asker, query).await
-    }
-
-    /// A page of the directory that an application service keeps for a network it bridges to.
-    pub async fn directory_of_network(
+    /// A page of the directory: of the server's own, of what application services list for a network that they bridge to, or
+    /// of all together.
+    pub async fn directory(
         &self,
         asker: Asker<'_>,
-        network: &str,
+        network: &RoomNetwork,
         query: &DirectoryQuery,
     ) -> Result<DirectoryPage> {
-        let scan = LISTED_BY_NETWORK.prefix((network,)).limit(LISTED_MAX);
-        let listed = self.store().scan(&LISTED_BY_NETWORK, scan).await?;
-        self.directory_page(listed.into_iter().map(|((_, room), ())| room), asker, query).await
+        let mut rooms = BTreeSet::new();
+        if matches!(network, RoomNetwork::Matrix | RoomNetwork::All) {
+            let listed = self.store().scan(&LISTED, LISTED.all().limit(LISTED_MAX)).await?;
+            rooms.extend(listed.into_iter().map(|(room, ())| room));
+        }
+        let bridged = match network {
+            RoomNetwork::ThirdParty(network) => Some(LISTED_BY_NETWORK.prefix((network.as_str(),))),
+            RoomNetwork::All => Some(LISTED_BY_NETWORK.all()),
+            _ => None,
+        };
+        if let Some(bridged) = bridged {
+            let listed = self.store().scan(&LISTED_BY_NETWORK, bridged.limit(LISTED_MAX)).await?;
+            rooms.extend(listed.into_iter().map(|((_, room), ())| room));
+        }
+        self.directory_page(rooms.into_iter(), asker, query).await
     }
 
     /// Lists a room in the directory of a network, or no longer, as its application service says.

@@ -33,6 +33,28 @@ pub(super) fn bomb(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
+/// A PNG of one point that says it has two frames.
+fn moving_png() -> Vec<u8> {
+    let still = png(1, 1, 1);
+    // After the signature and the head.
+    let (before, after) = still.split_at(33);
+    let mut file = before.to_vec();
+    chunk(&mut file, b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]);
+    file.extend(after);
+    file
+}
+
+/// A GIF of one point and so many frames.
+pub(super) fn gif(frames: usize) -> Vec<u8> {
+    let mut file = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff".to_vec();
+    for _ in 0..frames {
+        // How long it is shown, where it is, and the point.
+        file.extend(b"\x21\xf9\x04\0\x0a\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0");
+    }
+    file.push(0x3b);
+    file
+}
+
 fn chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     file.extend(u32::try_from(data.len()).expect("a small chunk").to_be_bytes());
     let start = file.len();
@@ -97,6 +119,30 @@ async fn a_picture_is_made_smaller_and_never_larger() {
     thumbnail("width=20&height=20&method=stretch").await.refused(400, "M_INVALID_PARAM");
     thumbnail("width=0&height=20").await.refused(400, "M_INVALID_PARAM");
     thumbnail("height=20").await.refused(400, "M_MISSING_PARAM");
+}
+
+#[tokio::test]
+async fn a_thumbnail_moves_only_if_it_may() {
+    let campus = Campus::of(["alpha.example", "beta.example"]).await;
+    let ada = campus.person_at("alpha.example", "ada").await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    for (kind, file, moves) in
+        [("image/gif", gif(2), true), ("image/png", moving_png(), true), ("image/gif", gif(1), false)]
+    {
+        let address = uploads(&ada, kind, "", &file).await;
+        let id = address.rsplit('/').next().unwrap_or_default();
+        for size in ["width=32&height=32&method=scale", "width=5000&height=5000&method=scale"] {
+            for (may, as_it_is) in [("&animated=true", true), ("&animated=false", !moves), ("", !moves)] {
+                let what = format!("a moving {kind}: {moves}, asked for with {size}{may}");
+                let made = ada.get(&format!("{AUTHED}/thumbnail/{address}?{size}{may}")).await;
+                assert_eq!((made.status, made.bytes == file), (200, as_it_is), "{what}");
+                let path = format!("/_matrix/federation/v1/media/thumbnail/{id}?{size}{may}");
+                let told = beta.gets(alpha, &path).await;
+                let holds = told.bytes.windows(file.len()).any(|part| part == file);
+                assert_eq!((told.status, holds), (200, as_it_is), "{what} by another server");
+            }
+        }
+    }
 }
 
 #[tokio::test]
