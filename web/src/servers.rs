@@ -8,11 +8,14 @@ use ruma::OwnedServerName;
 
 use crate::{ApiError, WebState};
 
+/// Signatures of one request that are looked at: a server changes its key seldom, and each may have to be asked for.
+const SIGNATURES_MAX: usize = 5;
+
 /// A request as its sender signed it (spec, "Request authentication").
 #[derive(Debug, Clone, Copy)]
 pub struct SignedRequest<'a> {
-    /// The `Authorization` header. How old servers write theirs is the verifier's to know.
-    pub authorization: &'a HeaderValue,
+    /// The `Authorization` headers, one for each key. How old servers write theirs is the verifier's to know.
+    pub authorizations: &'a [&'a HeaderValue],
     /// The method.
     pub method: &'a Method,
     /// The path and query, as they came.
@@ -31,16 +34,22 @@ pub trait ServerVerifier: Send + Sync {
 #[async_trait]
 impl ServerVerifier for Peers {
     async fn verify(&self, request: SignedRequest<'_>) -> Result<OwnedServerName, ApiError> {
-        let SignedRequest { authorization, method, uri, body } = request;
+        let SignedRequest { authorizations, method, uri, body } = request;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let credentials = Credentials::parse(authorization)?;
-        Ok(self.authenticate(Signed { method: method.as_str(), target, body }, &credentials).await?)
+        let credentials =
+            authorizations.iter().map(|header| Credentials::parse(header)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.authenticate_by_any(Signed { method: method.as_str(), target, body }, &credentials).await?)
     }
 }
 
 /// The server a request comes from.
 pub(crate) async fn origin(parts: &Parts, web: &WebState, body: &Bytes) -> Result<OwnedServerName, ApiError> {
-    let authorization = parts.headers.get(header::AUTHORIZATION);
-    let authorization = authorization.ok_or_else(|| ApiError::unauthorized("The request is not signed"))?;
-    web.servers().verify(SignedRequest { authorization, method: &parts.method, uri: &parts.uri, body }).await
+    let authorizations: Vec<_> = parts.headers.get_all(header::AUTHORIZATION).iter().collect();
+    match authorizations.len() {
+        0 => return Err(ApiError::unauthorized("The request is not signed")),
+        1..=SIGNATURES_MAX => {}
+        _ => return Err(ApiError::unauthorized("The request has too many signatures")),
+    }
+    let request = SignedRequest { authorizations: &authorizations, method: &parts.method, uri: &parts.uri, body };
+    web.servers().verify(request).await
 }

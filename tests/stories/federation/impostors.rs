@@ -10,12 +10,38 @@ use std::time::Duration;
 
 use crate::support::{
     Campus, encoded,
-    peer::{Forged, Shared, json_of},
+    peer::{Forged, Shared, json_of, signed_by},
 };
 
 /// A key in beta's name that beta does not publish.
 fn made_up(version: &str) -> ServerKey {
     ServerKey::from_seed(server_name!("beta.example").to_owned(), &[77; 32], version).expect("a key")
+}
+
+#[tokio::test]
+async fn a_request_is_believed_by_any_of_its_signatures_if_all_are_of_one_sender() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let path = format!("/_matrix/federation/v1/event/{}", encoded(shared.ann.says(&shared.room, "hi").await.as_str()));
+    let signed = |key: &ServerKey, origin: &str| signed_by(key, (origin, "alpha.example"), (&Method::GET, &path, None));
+    // Beta has taken a new key of which alpha cannot hear.
+    let (known, unknown) = (signed(&beta.key, "beta.example"), signed(&made_up("new"), "beta.example"));
+    let of_gamma = signed(&beta.key, "gamma.example");
+    let asks = async |headers: &[&String]| {
+        let headers: Vec<_> = headers.iter().map(|header| ("authorization", header.as_str())).collect();
+        alpha.stranger().get_with(&path, &headers).await
+    };
+    asks(&[&known, &unknown]).await.ok();
+    asks(&[&unknown, &known]).await.ok();
+    for (what, headers) in [
+        ("none that is known", vec![&unknown, &unknown]),
+        ("one in another's name", vec![&known, &of_gamma]),
+        ("one in another's name first", vec![&of_gamma, &known]),
+        ("more than are looked at", vec![&known; 6]),
+    ] {
+        let answer = asks(&headers).await;
+        assert_eq!((answer.status, &answer.json["errcode"]), (401, &json!("M_UNAUTHORIZED")), "{what}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -48,17 +48,7 @@ impl Host {
         path: &str,
         body: Option<Value>,
     ) -> Answer {
-        let mut object =
-            json!({ "method": method.as_str(), "uri": path, "origin": origin, "destination": destination });
-        if let Some(body) = &body {
-            object["content"] = body.clone();
-        }
-        let mut object: CanonicalJsonObject = serde_json::from_value(object).expect("canonical JSON");
-        key.sign_json(&mut object).expect("it can be signed");
-        let signature = serde_json::to_value(&object["signatures"]).expect("JSON");
-        let signature = &signature[key.server().as_str()][&key.id()];
-        let header =
-            format!("X-Matrix origin=\"{origin}\",destination=\"{destination}\",key=\"{}\",sig={signature}", key.id());
+        let header = signed_by(key, (origin, destination), (&method, path, body.as_ref()));
         let body = body.map_or_else(Vec::new, |body| serde_json::to_vec(&body).expect("JSON can be written"));
         let headers = [(header::AUTHORIZATION.as_str(), header.as_str())];
         other.stranger().ask_with(method, path, &headers, body).await
@@ -210,6 +200,23 @@ impl Host {
         };
         build(draft, &placing, rules, &self.key).expect("an event")
     }
+}
+
+/// The header of a request that is signed by a key in the name of an origin, for a destination.
+pub(crate) fn signed_by(
+    key: &ServerKey,
+    (origin, destination): (&str, &str),
+    (method, path, body): (&Method, &str, Option<&Value>),
+) -> String {
+    let mut object = json!({ "method": method.as_str(), "uri": path, "origin": origin, "destination": destination });
+    if let Some(body) = body {
+        object["content"] = body.clone();
+    }
+    let mut object: CanonicalJsonObject = serde_json::from_value(object).expect("canonical JSON");
+    key.sign_json(&mut object).expect("it can be signed");
+    let signature = serde_json::to_value(&object["signatures"]).expect("JSON");
+    let signature = &signature[key.server().as_str()][&key.id()];
+    format!("X-Matrix origin=\"{origin}\",destination=\"{destination}\",key=\"{}\",sig={signature}", key.id())
 }
 
 /// Ann at alpha and Ben at beta, who are in one room.

@@ -88,7 +88,8 @@ struct KnowsGoodKeys;
 #[async_trait::async_trait]
 impl ServerVerifier for KnowsGoodKeys {
     async fn verify(&self, request: SignedRequest<'_>) -> Result<OwnedServerName, ApiError> {
-        let x_matrix = XMatrix::try_from(request.authorization).map_err(|_| ApiError::unauthorized("not X-Matrix"))?;
+        let x_matrix =
+            XMatrix::try_from(request.authorizations[0]).map_err(|_| ApiError::unauthorized("not X-Matrix"))?;
         let good = x_matrix.key.as_str() == "ed25519:good";
         good.then_some(x_matrix.origin).ok_or_else(|| ApiError::unauthorized("bad signature"))
     }

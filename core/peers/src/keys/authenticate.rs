@@ -9,6 +9,27 @@ use crate::{
 };
 
 impl Peers {
+    /// The server that signed this request, by any of its keys that is known (spec, "Request Authentication": a request may
+    /// have a header "for each signature"). All must say the same of who sends to whom.
+    pub async fn authenticate_by_any(
+        &self,
+        request: Signed<'_>,
+        credentials: &[Credentials],
+    ) -> Result<OwnedServerName, AuthenticationError> {
+        let parties = |one: &Credentials| (one.origin.clone(), one.destination.clone());
+        if credentials.windows(2).any(|pair| parties(&pair[0]) != parties(&pair[1])) {
+            return Err(AuthenticationError::Malformed("headers of different servers"));
+        }
+        let mut refusal = AuthenticationError::Malformed("no header");
+        for one in credentials {
+            match self.authenticate(request, one).await {
+                Err(error @ (AuthenticationError::NoKey { .. } | AuthenticationError::Signature)) => refusal = error,
+                done => return done,
+            }
+        }
+        Err(refusal)
+    }
+
     /// The server that signed this request for this one, proved. It counts as a sign of life.
     pub async fn authenticate(
         &self,
