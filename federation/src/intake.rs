@@ -33,7 +33,7 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::edu::Hearing;
 use flights::Flights;
@@ -61,8 +61,8 @@ pub(crate) struct Transaction {
 /// What became of the events of a transaction: nothing to say, or what was wrong.
 type Outcomes = BTreeMap<OwnedEventId, Option<String>>;
 
-/// An answer that is being made, or was.
-type Answer = Arc<OnceCell<Bytes>>;
+/// An answer that was made, or none yet; held by the work that makes it.
+type Answer = Arc<Mutex<Option<Bytes>>>;
 
 /// Takes in what other servers send. Cheap to clone.
 #[derive(Clone)]
@@ -97,25 +97,27 @@ impl Intake {
         }))
     }
 
-    /// Takes a transaction in, once; the same again is given the same answer.
+    /// Takes a transaction in, once; the same again is given the same answer, and waits for it while it is being made.
     pub(crate) async fn take(
         &self,
         origin: OwnedServerName,
         id: String,
         transaction: Transaction,
     ) -> Result<Bytes, ApiError> {
-        let answer = self.answer(&origin, id);
-        let made = answer.get_or_try_init(|| async {
-            let (intake, origin) = (self.clone(), origin);
-            let flight = self.0.flights.begin(&origin).ok_or_else(|| ApiError::limit_exceeded(RETRY_AFTER))?;
-            // A sender that hangs up does not undo what was begun: the work goes on for when it asks again.
-            let work = tokio::spawn(async move {
-                let _flight = flight;
-                intake.work(&origin, transaction).await
-            });
-            work.await.map_err(|error| ApiError::internal(&error))?
+        let mut made = self.answer(&origin, id).lock_owned().await;
+        if let Some(made) = &*made {
+            return Ok(made.clone());
+        }
+        let flight = self.0.flights.begin(&origin).ok_or_else(|| ApiError::limit_exceeded(RETRY_AFTER))?;
+        let intake = self.clone();
+        // A sender that hangs up does not undo what was begun: the work goes on and keeps its answer for when it asks again.
+        let work = tokio::spawn(async move {
+            let _flight = flight;
+            let answer = intake.work(&origin, transaction).await?;
+            *made = Some(answer.clone());
+            Ok(answer)
         });
-        made.await.cloned()
+        work.await.map_err(|error| ApiError::internal(&error))?
     }
 
     fn answer(&self, origin: &OwnedServerName, id: String) -> Answer {

@@ -5,9 +5,13 @@ use lyceum_events::Draft;
 use serde_json::{Value, json};
 
 use crate::support::{
+    Campus,
     campus::Host,
     peer::{Forged, Shared, json_of},
 };
+
+/// More turns than a request takes to come to where it waits.
+const TURNS: usize = 2_000;
 
 fn message(text: &str) -> Draft {
     let content = json!({ "msgtype": "m.text", "body": text });
@@ -72,6 +76,41 @@ async fn what_came_between_is_fetched() {
         assert!(alpha.has_in_timeline(id).await, "{id} should have been fetched");
     }
     ann.sees(&room, "alone 119").await;
+}
+
+#[tokio::test]
+async fn a_sender_that_hung_up_is_given_the_answer_of_what_it_began() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    campus.wires.cut("alpha.example", "beta.example");
+    ben.says(&room, "before").await;
+    let last = ben.says(&room, "last").await;
+    campus.wires.heal("alpha.example", "beta.example");
+    // Alpha asks beta for what came between, and waits.
+    campus.wires.hold("beta.example");
+    let told = [said(beta, &last).await];
+    for _ in 0..6 {
+        tokio::select! {
+            biased;
+            answer = beta.sends(alpha, "slow", &told) => panic!("the work is not done, yet this is answered: {answer:?}"),
+            () = is_asked(&campus, "/_matrix/federation/v1/get_missing_events") => {}
+        }
+    }
+    let (answer, ()) = tokio::join!(beta.sends(alpha, "slow", &told), async { campus.wires.release("beta.example") });
+    assert_eq!(answer.ok()["pdus"][&last], json!({}));
+    ann.sees(&room, "last").await;
+    let asked = campus.wires.times_asked("beta.example", "/_matrix/federation/v1/get_missing_events");
+    assert_eq!(asked, 1, "what was begun should be waited for, not begun again");
+}
+
+/// Waits until beta was asked for this, and a while of turns longer, so that whatever else is to happen does.
+async fn is_asked(campus: &Campus, what: &str) {
+    while campus.wires.times_asked("beta.example", what) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

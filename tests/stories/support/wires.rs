@@ -13,6 +13,7 @@ use lyceum_outbound::{OutboundError, Wire};
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 /// All wires of a campus. Cheap to clone.
@@ -25,6 +26,10 @@ struct Net {
     cut: BTreeSet<(String, String)>,
     /// Servers that take requests and say nothing.
     mute: BTreeSet<String>,
+    /// Servers to which requests are under way for as long as a story wants.
+    held: BTreeSet<String>,
+    /// Who waits to hear that something is let go.
+    released: Arc<Notify>,
     /// By server and the beginning of a path: what a story puts into the server's mouth.
     answers: BTreeMap<(String, String), VecDeque<(u16, Value)>>,
     /// Who asked whom for what.
@@ -71,6 +76,30 @@ impl Wires {
     /// Lets a server take every request and say nothing, until whoever asked has waited long enough.
     pub(crate) fn mute(&self, server: &str) {
         self.0.lock().mute.insert(server.to_owned());
+    }
+
+    /// Lets every request to a server be under way until it is let go.
+    pub(crate) fn hold(&self, server: &str) {
+        self.0.lock().held.insert(server.to_owned());
+    }
+
+    /// Lets what is under way to a server arrive.
+    pub(crate) fn release(&self, server: &str) {
+        let mut net = self.0.lock();
+        net.held.remove(server);
+        net.released.notify_waiters();
+    }
+
+    /// Waits until requests to a server arrive.
+    async fn passes(&self, server: &str) {
+        loop {
+            let notify = self.0.lock().released.clone();
+            let released = notify.notified();
+            if !self.0.lock().held.contains(server) {
+                return;
+            }
+            released.await;
+        }
     }
 
     /// Lets a server answer so to whatever begins with this path.
@@ -160,6 +189,7 @@ impl Wire for Outgoing {
         if self.wires.0.lock().mute.contains(&to) {
             return Err(OutboundError::Timeout);
         }
+        self.wires.passes(&to).await;
         let (delay, fate) = self.wires.fate();
         for _ in 0..delay {
             tokio::task::yield_now().await;
