@@ -204,3 +204,20 @@ async fn the_event_at_a_time_is_found() {
     beta.gets(alpha, &path(ts + 5, "f")).await.refused_as("servers/getEventByTimestamp 404 M_NOT_FOUND");
     beta.gets(alpha, &path(ts, "x")).await.refused(400, "M_INVALID_PARAM");
 }
+
+#[tokio::test]
+async fn a_notary_asks_again_only_when_what_it_has_does_not_hold_long_enough() {
+    let shared = Shared::begin(public()).await;
+    let (alpha, beta, _) = shared.hosts();
+    let asked = || shared.campus.wires.times_asked("beta.example", "/_matrix/key/v2/server");
+    let path = |until: u64| format!("/_matrix/key/v2/query/{}?minimum_valid_until_ts={until}", beta.name());
+    let told = alpha.stranger().get(&path(1)).await.ok();
+    let holds_until = told["server_keys"][0]["valid_until_ts"].as_u64().expect("keys hold until a time");
+    // Long enough that the server may be asked again.
+    shared.campus.clock.advance(std::time::Duration::from_secs(3600));
+    let before = asked();
+    alpha.stranger().get(&path(holds_until)).await.ok();
+    assert_eq!(asked(), before, "what it has holds until then");
+    alpha.stranger().get(&path(holds_until + 1)).await.ok();
+    assert_eq!(asked(), before + 1, "what it has does not hold so long");
+}

@@ -23,7 +23,8 @@ const FETCHES_MAX: usize = 20;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Which keys are asked for: by server and key, with the time until which they should hold. No keys: all of them.
+/// Which keys are asked for: by server and key, with the time until which they should hold. No keys: all of them; so does a
+/// key without a name, with a time.
 pub type KeyQuery = BTreeMap<OwnedServerName, BTreeMap<String, Option<u64>>>;
 
 /// What a notary answers.
@@ -81,7 +82,8 @@ impl Peers {
         let until = keys.values().map(|until| until.unwrap_or(now)).max().unwrap_or(now);
         let fetched = self
             .fetch_keys(&server, Persistence::Gated, |known| {
-                known.document_valid_until_ms >= until && keys.keys().all(|id| known.keys.contains_key(id))
+                known.document_valid_until_ms >= until
+                    && keys.keys().all(|id| id.is_empty() || known.keys.contains_key(id))
             })
             .await;
         if let Err(error @ (PeerError::Storage(_) | PeerError::Commit(_))) = fetched {
