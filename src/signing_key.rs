@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -22,6 +23,9 @@ const NAME: &str = "signing.key";
 /// Characters of a key's random name, so that no two keys of a server share one.
 const VERSION_LENGTH: usize = 6;
 
+/// What others than the owner may do with a file.
+const OF_OTHERS: u32 = 0o077;
+
 /// Where the key of a server with this data directory is.
 pub(crate) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(NAME)
@@ -37,9 +41,31 @@ pub(crate) fn load_or_make(data_dir: &Path, server: OwnedServerName) -> anyhow::
             return Err(error).with_context(|| format!("the signing key {} cannot be written", path.display()));
         }
     }
+    keep_from_others(&path)?;
     let text =
         fs::read_to_string(&path).with_context(|| format!("the signing key {} cannot be read", path.display()))?;
     parse(&text, server).with_context(|| format!("{} holds no signing key", path.display()))
+}
+
+/// Lets nobody but its owner read the key, if others could: it may have been copied from somewhere.
+fn keep_from_others(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let mode =
+        fs::metadata(path).with_context(|| format!("the signing key {shown} cannot be read"))?.permissions().mode();
+    if mode & OF_OTHERS == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| {
+        format!(
+            "others may read the signing key {shown} and speak as this server; take that from them: chmod 600 {shown}"
+        )
+    })?;
+    tracing::warn!(
+        path = %shown,
+        mode = format!("{:03o}", mode & 0o777),
+        "others could read the signing key; now only its owner can. If somebody may have, make a new one",
+    );
+    Ok(())
 }
 
 /// Puts a new key in the place of the present one. Answers where that is kept.
@@ -83,6 +109,20 @@ mod tests {
         let first = load_or_make(directory.path(), server.clone()).expect("a key is made");
         let second = load_or_make(directory.path(), server).expect("the key is read");
         assert_eq!((first.id(), first.public_key()), (second.id(), second.public_key()));
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_is_kept_from_them() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let server = ruma::owned_server_name!("campus.example");
+        load_or_make(directory.path(), server.clone()).expect("a key is made");
+        let path = path(directory.path());
+        for loose in [0o644, 0o640, 0o602] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(loose)).expect("it is ours");
+            load_or_make(directory.path(), server.clone()).expect("the key is read");
+            let mode = fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{loose:o} should be mended, not left as {mode:o}");
+        }
     }
 
     #[test]
