@@ -1,6 +1,7 @@
 //! Servers that speak with each other: what one asks and tells, the other answers and believes, or not.
 
 mod answering;
+mod ends;
 mod hostile;
 mod impostors;
 mod joining;

@@ -275,20 +275,6 @@ impl Writing {
         self.become_current(event, around, changes, current).await
     }
 
-    /// The ends of the graph once an event is in it, and the state that they make together.
-    async fn new_ends(&mut self, event: &Event, after: &StateAt) -> Result<StateAt> {
-        self.add_end(event, after.group);
-        let ends: Vec<_> = self.stored_mut().extremities.iter().map(|end| end.after).collect();
-        if ends.len() == 1 {
-            return Ok(after.clone());
-        }
-        let mut states = Vec::with_capacity(ends.len());
-        for group in ends.into_iter().flatten() {
-            states.push(if Some(group) == after.group { after.clone() } else { self.state_of(group).await? });
-        }
-        self.resolve(states).await
-    }
-
     /// An event that clients are not shown: kept for the sake of those that follow it.
     fn put_aside(&mut self, event: &Event, before: StateAt, place: Place) {
         let before_group = before.group;

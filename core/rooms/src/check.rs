@@ -169,7 +169,8 @@ impl Rooms {
 
     /// The end of the graph and the current state are there, and members stand to the room as the state says.
     async fn check_head(&self, room: &str, head: &StoredHead, checked: &mut Checked) -> Result<()> {
-        for id in head.extremities.iter().map(|end| end.event_id.as_str()) {
+        let ends = head.extremities.iter().filter(|end| !end.is_let_go());
+        for id in ends.map(|end| end.event_id.as_str()) {
             if self.store().get(&EVENTS, id).await?.is_none() {
                 checked.wrong(format!("{room} ends in event {id}, which is missing"));
             }

@@ -75,6 +75,7 @@ impl Rooms {
             begins: partial.begins.iter().cloned().collect(),
             states: HashMap::new(),
             ends: Vec::new(),
+            let_go: None,
             current: StateAt { group: None, chain: Chain::default(), state: RoomState::default() },
         };
         let (first, events) = again.events(&partial.begins).await?;
@@ -96,6 +97,8 @@ struct Again<'a> {
     states: HashMap<OwnedEventId, StateAt>,
     /// The ends of the graph so far.
     ends: Vec<OwnedEventId>,
+    /// What the ends had together that were let go.
+    let_go: Option<StateAt>,
     /// The state that these make together.
     current: StateAt,
 }
@@ -224,14 +227,30 @@ impl Again<'_> {
         if self.begins.contains(event.id()) && !self.is_local_now() {
             // The room began here (again).
             self.ends.clear();
+            self.let_go = None;
         }
         self.ends.retain(|end| !event.prev().contains(end));
         self.ends.push(event.id().clone());
         self.states.insert(event.id().clone(), after.clone());
-        let states = self.ends.iter().filter_map(|end| self.states.get(end)).cloned().collect();
+        self.let_ends_go().await?;
+        let states = self.ends.iter().filter_map(|end| self.states.get(end)).chain(&self.let_go).cloned().collect();
         self.current = self.writing.resolve(states).await?;
         let current = self.current.group.filter(|group| Some(*group) != after.group);
         Ok(Around { before: before.group, after: after.group, current, replaces })
+    }
+
+    /// Lets go of the ends above the limit, as [`Writing::new_ends`] does.
+    async fn let_ends_go(&mut self) -> Result<()> {
+        let superfluous = self.writing.superfluous(&self.ends).await?;
+        if superfluous.is_empty() {
+            return Ok(());
+        }
+        let going = superfluous.iter().filter_map(|place| self.states.get(&self.ends[*place]));
+        let states = self.let_go.iter().chain(going).cloned().collect();
+        self.let_go = Some(self.writing.resolve(states).await?);
+        let mut place = 0..;
+        self.ends.retain(|_| place.next().is_some_and(|place| !superfluous.contains(&place)));
+        Ok(())
     }
 
     fn is_local_now(&self) -> bool {
@@ -286,7 +305,8 @@ impl Again<'_> {
             let after = self.states.get(id).and_then(|state| state.group);
             StoredEnd { event_id: id.to_string(), after }
         };
-        let ends = self.ends.iter().map(end_at).collect();
+        let let_go = self.let_go.iter().map(|state| StoredEnd::let_go(state.group));
+        let ends = self.ends.iter().map(end_at).chain(let_go).collect();
         let current = self.current.clone();
         let mut writing = self.writing;
         writing.make_current(&changes, current, &holding);

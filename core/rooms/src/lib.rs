@@ -56,6 +56,7 @@ mod create_levels;
 mod delayed;
 mod earlier;
 mod elsewhere;
+mod ends;
 mod erased;
 mod held;
 mod holes;

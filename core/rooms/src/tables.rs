@@ -327,7 +327,7 @@ pub(crate) struct StoredHead {
     pub(crate) version: u64,
     /// The room version's name.
     pub(crate) room_version: String,
-    /// Events that no event refers to yet.
+    /// Events that no event refers to yet, with a limit (see `ends.rs`).
     pub(crate) extremities: Vec<StoredEnd>,
     /// The greatest depth of the extremities.
     pub(crate) depth: u64,
@@ -342,6 +342,7 @@ pub(crate) struct StoredHead {
 /// An end of a room's graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredEnd {
+    /// The event; empty for ends that were let go.
     pub(crate) event_id: String,
     /// The state group after it.
     pub(crate) after: Option<u64>,

@@ -27,13 +27,11 @@ use crate::{
     room::{Head, Room, Sent, TransactionKey},
     snapshot::KEPT,
     state::state_type,
-    tables::{EVENTS, OUTLIERS, STATE_GROUPS, StoredEnd, StoredHead, StoredPlace, StoredTransaction, TRANSACTIONS},
+    tables::{EVENTS, OUTLIERS, STATE_GROUPS, StoredHead, StoredPlace, StoredTransaction, TRANSACTIONS},
 };
 
-/// The events that one event may follow.
-const PREV_EVENTS_MAX: usize = 20;
 /// The greatest depth: the greatest number canonical JSON can hold.
-const DEPTH_MAX: u64 = (1 << 53) - 1;
+pub(crate) const DEPTH_MAX: u64 = (1 << 53) - 1;
 /// How often an act is decided again after another writer was quicker.
 pub(crate) const WRITE_TRIES: usize = 5;
 
@@ -235,12 +233,6 @@ impl Writing {
         Ok(events)
     }
 
-    /// Where the next event stands in the graph.
-    pub(crate) fn prev_events(&self) -> Vec<OwnedEventId> {
-        let ends = self.head.stored.iter().flat_map(|stored| &stored.extremities).take(PREV_EVENTS_MAX);
-        ends.filter_map(|end| OwnedEventId::try_from(end.event_id.as_str()).ok()).collect()
-    }
-
     /// The depth of the next event.
     pub(crate) fn next_depth(&self) -> u64 {
         self.head.stored.as_ref().map_or(1, |stored| stored.depth.saturating_add(1)).min(DEPTH_MAX)
@@ -295,7 +287,7 @@ impl Writing {
             Some(change) => Some(self.change_state(std::slice::from_ref(change), &event)),
             None => before,
         };
-        self.add_end(&event, after);
+        self.add_own_end(&event, after);
         if let Some(redacts) = event.redacts() {
             self.redact(redacts, &event).await?;
         }
@@ -376,16 +368,6 @@ impl Writing {
         };
         self.head.snapshot = Arc::new(self.head.snapshot.changed(changes, group, event_of));
         group
-    }
-
-    /// Makes an event an end of the graph, and what it follows no end any more.
-    pub(crate) fn add_end(&mut self, event: &Event, after: Option<u64>) {
-        let group = self.head.snapshot.group();
-        let stored = self.stored_mut();
-        stored.extremities.retain(|end| !event.prev().iter().any(|prev| prev == end.event_id.as_str()));
-        stored.extremities.push(StoredEnd { event_id: event.id().to_string(), after });
-        stored.depth = stored.depth.max(event.depth()).min(DEPTH_MAX);
-        stored.group = group;
     }
 
     pub(crate) fn stored_mut(&mut self) -> &mut StoredHead {
