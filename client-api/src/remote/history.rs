@@ -4,7 +4,7 @@
 mod by_time;
 
 use futures_util::{StreamExt, stream};
-use lyceum_events::Event;
+use lyceum_events::{Event, References};
 use lyceum_peers::calls::{RawEvent, StateIds};
 use lyceum_rooms::{Around, Direction, GivenStates, Hole, Known, Page, Part, RoomError, Snapshot, Visibility};
 use lyceum_web::ApiError;
@@ -169,7 +169,7 @@ impl Remote {
         let asked = Asked { server, room, version, rules: Arc::new(snapshot.rules().clone()) };
         let mut sent = self.peers.backfill(server, room, wanted, PAGE_EVENTS).await?;
         sent.truncate(PAGE_EVENTS);
-        let told = self.read(&asked, sent).await?;
+        let told = self.read(&asked, sent, References::AsTheyAre).await?;
         let mut given = GivenStates::new();
         for id in self.rooms.states_wanted(room, part, &told).await?.into_iter().take(STATES_MAX) {
             let state = self.state_before(&asked, &id).await?;
@@ -193,7 +193,7 @@ impl Remote {
             _ => {
                 let whole = self.peers.state(asked.server, asked.room, id).await?;
                 let sent = whole.auth_chain.into_iter().chain(whole.pdus).take(STATE_EVENTS_MAX).collect();
-                self.read(asked, sent).await?
+                self.read(asked, sent, References::Limited).await?
             }
         };
         self.bring_in(asked, events).await?;
@@ -229,14 +229,15 @@ impl Remote {
     async fn singly(&self, asked: &Asked<'_>, ids: &[OwnedEventId]) -> Result<Vec<Event>, ApiError> {
         let asking: Vec<_> = ids.iter().take(SINGLE_MAX).map(|id| self.peers.event(asked.server, id)).collect();
         let answers: Vec<_> = stream::iter(asking).buffer_unordered(SINGLE_AT_ONCE).collect().await;
-        let mut events = self.read(asked, answers.into_iter().filter_map(Result::ok).collect()).await?;
+        let mut events =
+            self.read(asked, answers.into_iter().filter_map(Result::ok).collect(), References::Limited).await?;
         events.retain(|event| ids.contains(event.id()));
         Ok(events)
     }
 
     /// The events among what was sent that are believed.
-    async fn read(&self, asked: &Asked<'_>, sent: Vec<RawEvent>) -> Result<Vec<Event>, ApiError> {
-        let read = self.peers.read_events(sent, &asked.rules).await?;
+    async fn read(&self, asked: &Asked<'_>, sent: Vec<RawEvent>, named: References) -> Result<Vec<Event>, ApiError> {
+        let read = self.peers.read_events(sent, &asked.rules, named).await?;
         Ok(read.into_iter().flatten().filter(|event| event.room() == asked.room).collect())
     }
 

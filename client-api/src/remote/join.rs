@@ -1,7 +1,7 @@
 //! Coming into a room by the help of a server that is in it
 //! ([spec](https://spec.matrix.org/v1.19/server-server-api/#joining-rooms)).
 
-use lyceum_events::{Event, rules_of};
+use lyceum_events::{Event, References, rules_of};
 use lyceum_peers::calls::{JoinAnswer, OmitMembers, RawEvent, Template};
 use lyceum_rooms::{Acceptance, Arrival, Borrowed, Joining, Place, RoomError};
 use lyceum_web::ApiError;
@@ -129,7 +129,7 @@ impl Remote {
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Event, ApiError> {
         let Some(theirs) = theirs else { return Ok(ours) };
-        let read = self.peers.read_events(vec![theirs], rules).await?.pop().flatten();
+        let read = self.peers.read_events(vec![theirs], rules, References::Limited).await?.pop().flatten();
         Ok(read.filter(|event| event.id() == ours.id()).unwrap_or(ours))
     }
 }

@@ -17,6 +17,25 @@ pub const PREV_EVENTS_MAX: usize = 20;
 /// How many events may permit one.
 pub const AUTH_EVENTS_MAX: usize = 10;
 
+/// How many events the one that is read may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum References {
+    /// As many as an event may name today.
+    Limited,
+    /// However many it names: rooms have events from before there was a limit. Spec, `GET /backfill`: its response "MUST NOT be
+    /// validated on these specific restrictions". What bounds them is the size of an event.
+    AsTheyAre,
+}
+
+impl References {
+    fn at_most(self, limit: usize) -> usize {
+        match self {
+            Self::Limited => limit,
+            Self::AsTheyAre => usize::MAX,
+        }
+    }
+}
+
 /// Checks form and size of signed JSON that this server makes.
 pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
     if canonical(object).len() > EVENT_BYTES_MAX {
@@ -24,16 +43,20 @@ pub fn check_format(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> R
     }
     text(object, "type", ID_BYTES_MAX)?;
     text(object, "state_key", state_key_bytes_max(rules))?;
-    check_fields(object, rules)
+    check_fields(object, rules, References::Limited)
 }
 
 /// Checks the form of an event's fields.
-pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), EventError> {
+pub(crate) fn check_fields(
+    object: &CanonicalJsonObject,
+    rules: &RoomVersionRules,
+    named: References,
+) -> Result<(), EventError> {
     // Before version 11 servers counted characters here, and rooms have such events.
-    let named = if rules.redaction.content_field_redacts { text } else { text_in_characters };
-    let kind = required(named(object, "type", ID_BYTES_MAX)?, "type")?;
+    let sized = if rules.redaction.content_field_redacts { text } else { text_in_characters };
+    let kind = required(sized(object, "type", ID_BYTES_MAX)?, "type")?;
     required(text(object, "sender", ID_BYTES_MAX)?, "sender")?;
-    named(object, "state_key", state_key_bytes_max(rules))?;
+    sized(object, "state_key", state_key_bytes_max(rules))?;
     if kind == "m.room.redaction" && !rules.redaction.content_field_redacts {
         text(object, "redacts", ID_BYTES_MAX)?;
     }
@@ -51,8 +74,8 @@ pub(crate) fn check_fields(object: &CanonicalJsonObject, rules: &RoomVersionRule
     }
     count(object, "depth")?;
     count(object, "origin_server_ts")?;
-    references(object, "prev_events", PREV_EVENTS_MAX, rules)?;
-    let auth = references(object, "auth_events", AUTH_EVENTS_MAX, rules)?;
+    references(object, "prev_events", named.at_most(PREV_EVENTS_MAX), rules)?;
+    let auth = references(object, "auth_events", named.at_most(AUTH_EVENTS_MAX), rules)?;
     if let Some(room_id) = room_id
         && !rules.event_format.allow_room_create_in_auth_events
         && auth.iter().any(|id| id.get(1..) == room_id.get(1..))

@@ -31,7 +31,7 @@ pub use canonical::{JSON_DEPTH_MAX, JsonError, canonical, parse_object, parse_va
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use error::EventError;
 pub use event::Event;
-pub use format::{AUTH_EVENTS_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, PREV_EVENTS_MAX, check_format};
+pub use format::{AUTH_EVENTS_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, PREV_EVENTS_MAX, References, check_format};
 pub use hash::{content_hash, event_id, reference_hash, room_id_of_create};
 pub use key::ServerKey;
 pub use received::{Received, Verified, parse_all, parse_pdu, verify_all};

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::{
     Event, EventError, PublicKeys, SignatureError,
     canonical::{canonical, parse_object},
-    format::{EVENT_BYTES_MAX, check_fields},
+    format::{EVENT_BYTES_MAX, References, check_fields},
     hash::{event_id, hash_matches, id_of_text, signed_text},
     required_servers,
     verify::verify_text,
@@ -52,8 +52,12 @@ pub fn parse_pdu(text: &str, rules: &RoomVersionRules) -> Result<Event, EventErr
 }
 
 /// Reads many events on all cores, in their order.
-pub fn parse_all<T: AsRef<str> + Sync>(texts: &[T], rules: &RoomVersionRules) -> Vec<Result<Received, EventError>> {
-    texts.par_iter().map(|text| Received::parse(text.as_ref(), rules)).collect()
+pub fn parse_all<T: AsRef<str> + Sync>(
+    texts: &[T],
+    rules: &RoomVersionRules,
+    named: References,
+) -> Vec<Result<Received, EventError>> {
+    texts.par_iter().map(|text| Received::parse_naming(text.as_ref(), rules, named)).collect()
 }
 
 /// Verifies many events on all cores, in their order.
@@ -68,19 +72,28 @@ pub fn verify_all(
 impl Received {
     /// Reads an event's JSON. What it has in `unsigned` is kept apart: nobody vouches for it.
     pub fn parse(text: &str, rules: &RoomVersionRules) -> Result<Self, EventError> {
+        Self::parse_naming(text, rules, References::Limited)
+    }
+
+    /// The same, where an event may name so many others.
+    pub fn parse_naming(text: &str, rules: &RoomVersionRules, named: References) -> Result<Self, EventError> {
         // White space and escapes can be left out in the canonical form, but not to any extent.
         if text.len() > 4 * EVENT_BYTES_MAX {
             return Err(EventError::TooLarge);
         }
-        Self::from_object(parse_object(text)?, rules)
+        Self::read(parse_object(text)?, rules, named)
     }
 
     /// An event from JSON that was read strictly already.
-    pub fn from_object(mut object: CanonicalJsonObject, rules: &RoomVersionRules) -> Result<Self, EventError> {
+    pub fn from_object(object: CanonicalJsonObject, rules: &RoomVersionRules) -> Result<Self, EventError> {
+        Self::read(object, rules, References::Limited)
+    }
+
+    fn read(mut object: CanonicalJsonObject, rules: &RoomVersionRules, named: References) -> Result<Self, EventError> {
         if canonical(&object).len() > EVENT_BYTES_MAX {
             return Err(EventError::TooLarge);
         }
-        check_fields(&object, rules)?;
+        check_fields(&object, rules, named)?;
         let unsigned = match object.remove("unsigned") {
             Some(CanonicalJsonValue::Object(unsigned)) => Some(unsigned),
             _ => None,

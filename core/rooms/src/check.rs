@@ -1,7 +1,7 @@
 //! Walking over every room: events are what their ids say and signed by those who must, and every index leads to what it
 //! names. For `lyceum check`; changes nothing, and may run while the server does.
 
-use lyceum_events::{PublicKeys, Received, Verified, verify_all};
+use lyceum_events::{PublicKeys, Received, References, Verified, verify_all};
 use lyceum_storage::StorageError;
 use ruma::{OwnedServerName, RoomId, room_version_rules::RoomVersionRules};
 use std::{
@@ -208,7 +208,7 @@ async fn check_events(
     let (mut whole, mut servers) = (Vec::new(), BTreeSet::new());
     for stored in events {
         checked.events += 1;
-        match Received::parse(&stored.json, rules) {
+        match Received::parse_naming(&stored.json, rules, References::AsTheyAre) {
             Ok(received) if received.event().id().as_str() == stored.event_id => {
                 servers.extend(received.required_servers().iter().cloned());
                 whole.push(received);

@@ -2,7 +2,7 @@
 //! yet, and nothing that is not proved leaves this file.
 
 use futures_util::{StreamExt, stream};
-use lyceum_events::{Event, parse_all};
+use lyceum_events::{Event, References, parse_all};
 use lyceum_peers::{
     PeerError, Unverified, VerifyError,
     calls::{RawEvent, StateIds},
@@ -35,7 +35,7 @@ impl Filling<'_> {
     /// others have.
     async fn proved(&self, giver: &ServerName, events: Vec<RawEvent>) -> Result<Vec<Event>, Trouble> {
         let (texts, rules) = (events.into_iter().map(Text).collect::<Vec<_>>(), self.rules.clone());
-        let parsed = tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await;
+        let parsed = tokio::task::spawn_blocking(move || parse_all(&texts, &rules, References::Limited)).await;
         let parsed = parsed.map_err(|error| Trouble::Here(Box::new(ApiError::internal(&error))))?;
         let mut unverified = Vec::new();
         for received in parsed {

@@ -1,9 +1,15 @@
 //! Reading what was said before one's server came into the room.
 
+use lyceum_events::{Draft, Event};
+use lyceum_rooms::Acceptance;
+use ruma::RoomVersionId;
 use serde_json::{Value, json};
 
 use super::{ALPHA, BETA, LONG, Two, at, joins, public};
-use crate::support::{Person, encoded, peer::json_of};
+use crate::support::{
+    Person, encoded,
+    peer::{Forged, json_of},
+};
 
 /// Pages back through the whole history: the texts, the latest first, and whether the creation was reached.
 pub(super) async fn reads_back(who: &Person, room: &str, page: usize) -> (Vec<String>, bool) {
@@ -269,4 +275,41 @@ async fn what_was_left_out_over_a_gap_is_fetched_into_its_place() {
     two.ben.sees(&room, "line 28").await;
     two.ben.does_not_see(&room, "line 27").await;
     assert_eq!(reads_back(&two.ben, &room, 20).await, (lines(30), true));
+}
+
+#[tokio::test]
+async fn history_from_before_there_was_a_limit_is_read_as_it_is() {
+    let two = Two::meet().await;
+    let room = public(&two.ann, json!({})).await;
+    let (alpha, beta) = (two.campus.host(ALPHA), two.campus.host(BETA));
+    let mut lines = Vec::new();
+    for n in 0..25 {
+        lines.push(two.ann.says(&room, &format!("line {n}")).await);
+    }
+    // Alpha has an event that follows more than an event may today.
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "wide" })).expect("canonical");
+    let wide = alpha.forges(&room, &two.ann.id, Draft::message("m.room.message", content), Forged::default()).await;
+    let rules = RoomVersionId::V12.rules().expect("rules");
+    let mut object = wide.object();
+    object.insert("prev_events".to_owned(), serde_json::from_value(json!(lines)).expect("canonical"));
+    alpha.key.sign_event(&mut object, &rules).expect("it can be signed");
+    let wide = Event::from_object(&object, &rules).expect("an event");
+    assert_eq!(alpha.server.rooms().accept(&wide).await.expect("it is judged"), Acceptance::Accepted);
+    two.ann.says(&room, "narrow").await;
+    joins(&two.ben, &room, ALPHA).await;
+    let (texts, reached) = reads_back(&two.ben, &room, 50).await;
+    assert_eq!((&texts[..3], texts.len()), (&["narrow", "wide", "line 24"].map(str::to_owned)[..], 27));
+    assert!(reached, "history goes on before it");
+    two.agree(&room).await;
+    // Sent as something new it is refused.
+    let again = public(&two.ann, json!({})).await;
+    joins(&two.ben, &again, ALPHA).await;
+    let content = serde_json::from_value(json!({ "msgtype": "m.text", "body": "new" })).expect("canonical");
+    let new = alpha.forges(&again, &two.ann.id, Draft::message("m.room.message", content), Forged::default()).await;
+    let mut object = new.object();
+    object.insert("prev_events".to_owned(), serde_json::from_value(json!(lines)).expect("canonical"));
+    alpha.key.sign_event(&mut object, &rules).expect("it can be signed");
+    let new = Event::from_object(&object, &rules).expect("an event");
+    let answer = alpha.sends(beta, "new", &[json_of(&new)]).await.ok();
+    assert!(answer["pdus"][new.id().as_str()]["error"].is_string(), "{answer}");
 }

@@ -5,7 +5,7 @@ use ruma::MilliSecondsSinceUnixEpoch;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::format::check_format;
+use crate::format::{AUTH_EVENTS_MAX, PREV_EVENTS_MAX, check_format};
 use crate::testing::{ALICE, BOB, PEOPLE, Room, any_json, every_version, key_of, keys, object, rules, user};
 
 /// Something Bob said, as his server sends it.
@@ -26,7 +26,7 @@ fn every_event_of_every_version_is_received_as_it_was_sent() {
         let (mut room, mut main) = Room::with_all(version);
         room.says(&mut main, BOB, "hi").unwrap();
         let texts: Vec<_> = room.events.values().map(|event| event.json().to_owned()).collect();
-        let received: Vec<_> = parse_all(&texts, &rules).into_iter().map(Result::unwrap).collect();
+        let received: Vec<_> = parse_all(&texts, &rules, References::Limited).into_iter().map(Result::unwrap).collect();
         for (text, verified) in texts.iter().zip(verify_all(received, &keys, &rules)) {
             let Verified::Whole(event) = verified.unwrap() else { panic!("version {version}: redacted {text}") };
             assert_eq!(event.json(), text);
@@ -249,5 +249,16 @@ fn long_types_and_state_keys_count_in_characters_before_version_11() {
         assert!(receive(&pdu, version).is_err(), "version {version}");
         let made = check_format(&object(&pdu), &rules(version));
         assert!(made.is_err(), "version {version}");
+    }
+}
+
+#[test]
+fn an_event_may_name_more_than_today_where_history_is_read() {
+    for (name, limit) in [("prev_events", PREV_EVENTS_MAX), ("auth_events", AUTH_EVENTS_MAX)] {
+        let mut pdu = sent(11);
+        pdu[name] = (0..=limit).map(|n| json!(format!("$event{n}"))).collect();
+        let text = pdu.to_string();
+        assert!(Received::parse(&text, &rules(11)).is_err(), "{name}");
+        assert!(Received::parse_naming(&text, &rules(11), References::AsTheyAre).is_ok(), "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! The signatures of events: keys for many fetched together, then checked on all cores.
 
-use lyceum_events::{Event, PublicKeys, Received, SignatureError, Verified, parse_all, signed_with};
+use lyceum_events::{Event, PublicKeys, Received, References, SignatureError, Verified, parse_all, signed_with};
 use rayon::prelude::*;
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, ServerName, UInt,
@@ -81,8 +81,9 @@ impl Peers {
         &self,
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
+        named: References,
     ) -> Result<Vec<Option<Event>>, PeerError> {
-        let Parsed { places, once } = parsed(sent, rules).await?;
+        let Parsed { places, once } = parsed(sent, rules, named).await?;
         let believed: Vec<_> = self.verify_events(once).await?.into_iter().map(believed).collect();
         Ok(places.into_iter().map(|place| believed[place?].clone()).collect())
     }
@@ -95,7 +96,7 @@ impl Peers {
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Reading, PeerError> {
-        let Parsed { places, once } = parsed(sent, rules).await?;
+        let Parsed { places, once } = parsed(sent, rules, References::Limited).await?;
         let found = self.keys_for_joining(&self.needs(&once), resident).await?;
         let keys = Arc::new(self.keys_of(&once, &found));
         let ids = places.into_iter().map(|place| Some(once[place?].event.event().id().clone())).collect();
@@ -197,11 +198,11 @@ struct Parsed {
 }
 
 /// Reads events on all cores. States and auth chains overlap: each event is to be checked once.
-async fn parsed(sent: Vec<RawEvent>, rules: &Arc<RoomVersionRules>) -> Result<Parsed, PeerError> {
+async fn parsed(sent: Vec<RawEvent>, rules: &Arc<RoomVersionRules>, named: References) -> Result<Parsed, PeerError> {
     let texts: Vec<Box<str>> = sent.into_iter().map(Box::from).collect();
     let read = {
         let rules = rules.clone();
-        tokio::task::spawn_blocking(move || parse_all(&texts, &rules)).await.map_err(interrupted)?
+        tokio::task::spawn_blocking(move || parse_all(&texts, &rules, named)).await.map_err(interrupted)?
     };
     let (mut places, mut once) = (Vec::with_capacity(read.len()), Vec::with_capacity(read.len()));
     let mut seen = HashMap::with_capacity(read.len());
