@@ -237,6 +237,7 @@ impl Server {
             peers: peers.clone(),
             intake: Intake::new(&rooms, &accounts, &peers, &partners),
             partners,
+            services: services.clone(),
             institution: institution.clone(),
             clock: clock.clone(),
         };

@@ -2,13 +2,13 @@
 //! namespaces theirs.
 
 use axum::extract::State;
-use lyceum_accounts::{Accounts, Session, SessionKind};
+use lyceum_accounts::{Session, SessionKind};
 use lyceum_events::Clock;
 use lyceum_push::Services;
 use lyceum_rooms::Rooms;
 use lyceum_web::{Answer, ApiError, Appservice, Ruma};
 use ruma::{
-    RoomAliasId, UserId,
+    RoomAliasId,
     api::client::{
         appservice::{request_ping, set_room_visibility},
         room::Visibility,
@@ -54,14 +54,4 @@ pub(crate) fn check_alias(services: &Services, session: &Session, alias: &RoomAl
         true => Ok(()),
         false => Err(ApiError::exclusive("This alias lies in a namespace that is not yours")),
     }
-}
-
-/// Has people who are not there yet made by the application services whose they are.
-pub(crate) async fn make_known(services: &Services, accounts: &Accounts, users: &[&UserId]) -> Result<(), ApiError> {
-    for user in users.iter().filter(|user| accounts.is_local(user)) {
-        if accounts.user(user).await?.is_none() {
-            services.query_user(user).await;
-        }
-    }
-    Ok(())
 }

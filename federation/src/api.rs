@@ -6,6 +6,7 @@ use lyceum_events::Clock;
 use lyceum_institution::Institution;
 use lyceum_media::Media;
 use lyceum_peers::{Partners, Peers};
+use lyceum_push::Services;
 use lyceum_rooms::Rooms;
 use lyceum_web::WebState;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Api {
     pub peers: Peers,
     /// What people of partner servers are.
     pub partners: Partners,
+    /// Application services.
+    pub services: Services,
     /// Campus rules.
     pub institution: Institution,
     /// What other servers send of their own accord.
@@ -53,6 +56,7 @@ handles! {
     rooms: Rooms,
     peers: Peers,
     partners: Partners,
+    services: Services,
     institution: Institution,
     intake: Intake,
     clock: Arc<dyn Clock>,

@@ -3,18 +3,17 @@
 
 use axum::extract::State;
 use lyceum_events::{Event, Received};
-use lyceum_peers::{Partners, Peers, Unverified};
-use lyceum_rooms::Rooms;
+use lyceum_peers::{Peers, Unverified};
 use lyceum_web::{ApiError, FromServerRaw, RawJson, body};
 use ruma::{
-    EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName, canonical_json::CanonicalJsonValue,
+    EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName, UserId, canonical_json::CanonicalJsonValue,
     events::TimelineEventType, room_version_rules::RoomVersionRules,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-use crate::{given::proved, pdus::Body};
+use crate::{api::Api, given::proved, pdus::Body};
 
 /// State events that come with an invite and are looked at.
 const TOLD_MAX: usize = 100;
@@ -29,9 +28,7 @@ struct Given {
 
 /// `PUT /_matrix/federation/v2/invite/{roomId}/{eventId}`.
 pub(crate) async fn create_invite(
-    State(rooms): State<Rooms>,
-    State(peers): State<Peers>,
-    State(partners): State<Partners>,
+    State(api): State<Api>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), mut given) = (request.path, body::json::<Given>(&request.body)?);
@@ -41,18 +38,16 @@ pub(crate) async fn create_invite(
         return Err(ApiError::missing_param("`room_version` and `event` are required"));
     };
     let rules = rules_of(&version)?;
-    check_told(&peers, &rules, &room, &given.invite_room_state).await?;
+    check_told(&api.peers, &rules, &room, &given.invite_room_state).await?;
     let told = given.invite_room_state.iter().map(|one| one.get().to_owned()).collect();
     let invite = Invite { version, pdu, told };
-    let signed = invite.take((&rooms, &peers, &partners), &request.origin, (&room, &id)).await?;
+    let signed = invite.take(&api, &request.origin, (&room, &id)).await?;
     Ok(Body::new().event("event", &signed).finish())
 }
 
 /// `PUT /_matrix/federation/v1/invite/{roomId}/{eventId}`, for rooms of the first two versions.
 pub(crate) async fn create_invite_v1(
-    State(rooms): State<Rooms>,
-    State(peers): State<Peers>,
-    State(partners): State<Partners>,
+    State(api): State<Api>,
     request: FromServerRaw<(OwnedRoomId, OwnedEventId)>,
 ) -> Result<RawJson, ApiError> {
     let ((room, id), pdu) = (request.path, body::json::<Box<RawValue>>(&request.body)?);
@@ -62,7 +57,7 @@ pub(crate) async fn create_invite_v1(
     let told = told.and_then(CanonicalJsonValue::as_array).into_iter().flatten().take(TOLD_MAX);
     let told = told.filter_map(|one| serde_json::to_string(one).ok()).collect();
     let invite = Invite { version, pdu, told };
-    let signed = invite.take((&rooms, &peers, &partners), &request.origin, (&room, &id)).await?;
+    let signed = invite.take(&api, &request.origin, (&room, &id)).await?;
     Ok(Body::new().event("event", &signed).finish_in_pair())
 }
 
@@ -81,12 +76,14 @@ struct Invite {
 impl Invite {
     async fn take(
         self,
-        (rooms, peers, partners): (&Rooms, &Peers, &Partners),
+        Api { rooms, peers, partners, accounts, services, .. }: &Api,
         origin: &ServerName,
         (room, id): (&RoomId, &EventId),
     ) -> Result<Event, ApiError> {
         let event = proved(peers, rules_of(&self.version)?, &self.pdu, (room, id)).await?;
         partners.meet(&[event.sender()]).await;
+        let invitee = event.state_key().and_then(|user| <&UserId>::try_from(user).ok());
+        services.make_known(accounts, invitee.as_slice()).await?;
         Ok(rooms.take_invite(origin, &self.version, event, self.told).await?)
     }
 }

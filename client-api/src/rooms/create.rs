@@ -17,10 +17,7 @@ use ruma::{
 use serde::Deserialize;
 
 use super::{content, join::carry_over};
-use crate::{
-    appservice::{check_alias, make_known},
-    remote::Remote,
-};
+use crate::{appservice::check_alias, remote::Remote};
 
 /// The bytes of a name and a topic.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -49,7 +46,7 @@ pub(crate) async fn create_room(
         check_alias(&services, &session, alias)?;
     }
     let invited: Vec<_> = new.invite.iter().map(|user| &**user).collect();
-    make_known(&services, &accounts, &invited).await?;
+    services.make_known(&accounts, &invited).await?;
     partners.meet(&invited).await;
     let is_direct = new.is_direct;
     let created = rooms.create(&session.user_id, new).await?;

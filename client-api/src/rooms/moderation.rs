@@ -11,7 +11,7 @@ use ruma::api::client::membership::{
     ban_user, forget_room, invite_user, invite_user::v3::InvitationRecipient, kick_user, leave_room, unban_user,
 };
 
-use crate::{appservice::make_known, remote::Remote};
+use crate::remote::Remote;
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/invite`.
 pub(crate) async fn invite_user(
@@ -28,7 +28,7 @@ pub(crate) async fn invite_user(
     };
     let (inviter, invitee, reason) = (&session.user_id, &invite.user_id, invite.reason.as_deref());
     if rooms.is_local(invitee) {
-        make_known(&services, &accounts, &[invitee]).await?;
+        services.make_known(&accounts, &[invitee]).await?;
         rooms.invite(inviter, &body.room_id, invitee, reason).await?;
     } else {
         partners.meet(&[invitee]).await;

@@ -37,6 +37,11 @@ impl Rooms {
             let why = "the invite is not from one of your people to one of ours";
             return Err(RoomError::InvalidParam(why.to_owned()));
         }
+        if !self.0.people.is_here(&invitee).await {
+            // Spec, `PUT /invite`: 403 where "the homeserver does not permit anyone to invite its users" and the like. Nobody
+            // would ever answer it.
+            return Err(RoomError::forbidden("there is nobody of this name here"));
+        }
         if !self.0.people.takes_invite(&invitee, event.sender()).await {
             return Err(RoomError::InviteBlocked);
         }

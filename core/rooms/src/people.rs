@@ -30,6 +30,9 @@ pub trait People: Send + Sync + 'static {
     /// How a person of this server is shown; nothing for others.
     async fn profile(&self, user: &UserId) -> MemberProfile;
 
+    /// Whether there is such a person at this server, who has not closed their account.
+    async fn is_here(&self, user: &UserId) -> bool;
+
     /// Whether a person of this server lets somebody ask them into rooms.
     async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool;
 
@@ -46,6 +49,11 @@ impl People for Accounts {
         // Whoever has no account here has no profile here: that is no failure of the act.
         let profile = self.member_profile(user).await.unwrap_or_default();
         MemberProfile { displayname: profile.display_name, avatar_url: profile.avatar_url }
+    }
+
+    async fn is_here(&self, user: &UserId) -> bool {
+        // Who is locked out, or suspended, may be let in again, and finds then what they were asked.
+        self.active_user(user).await.is_ok()
     }
 
     async fn takes_invite(&self, invitee: &UserId, inviter: &UserId) -> bool {
@@ -71,6 +79,10 @@ pub struct Nameless;
 impl People for Nameless {
     async fn profile(&self, _: &UserId) -> MemberProfile {
         MemberProfile::default()
+    }
+
+    async fn is_here(&self, _: &UserId) -> bool {
+        true
     }
 
     async fn takes_invite(&self, _: &UserId, _: &UserId) -> bool {

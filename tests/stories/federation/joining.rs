@@ -9,6 +9,7 @@ use crate::support::{
     Campus, Person,
     campus::Host,
     encoded,
+    gateway::Outsider,
     peer::{Forged, VERSIONS, json_of},
 };
 
@@ -297,4 +298,50 @@ async fn an_invite_that_is_taken_back_is_gone() {
     alpha.sends(beta, "1", &[json_of(&taken_back)]).await.ok();
     let sync = ben.syncs("timeout=0").await;
     assert!(sync["rooms"]["leave"].get(&room).is_some(), "the invite should be gone: {sync}");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_in_who_is_not_there() {
+    let campus = two().await;
+    let ((alpha, beta), (ann, ben)) = (hosts(&campus), people(&campus).await);
+    let root = beta.admin("root").await;
+    let room = ann.creates_room().await;
+    let (path, body) = invitation(alpha, (&ann, "@nobody:beta.example"), &room, "invite").await;
+    alpha.puts(beta, &path, body).await.refused(403, "M_FORBIDDEN");
+    let old = ann.creates_room_with(json!({ "room_version": "1" })).await;
+    let (path, body) = invitation(alpha, (&ann, "@nobody:beta.example"), &old, "invite").await;
+    alpha.puts(beta, &path.replace("/v2/", "/v1/"), body["event"].clone()).await.refused(403, "M_FORBIDDEN");
+    let nobody = ruma::user_id!("@nobody:beta.example");
+    assert!(beta.server.rooms().memberships(nobody).await.expect("the store answers").is_empty());
+    // Who is locked out may be let in again; who has gone has gone.
+    root.put(&format!("/_synapse/admin/v2/users/{}", encoded(&ben.id)), json!({ "locked": true })).await.ok();
+    let (path, body) = invitation(alpha, (&ann, &ben.id), &room, "invite").await;
+    alpha.puts(beta, &path, body.clone()).await.ok();
+    root.post(&format!("/_synapse/admin/v1/deactivate/{}", encoded(&ben.id)), json!({})).await.ok();
+    alpha.puts(beta, &path, body).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_ghost_of_a_bridge_is_made_when_it_is_asked_in() {
+    let folder = tempfile::tempdir().expect("a directory can be made");
+    let file = folder.path().join("irc.yaml");
+    let registration = json!({
+        "id": "irc", "url": "http://bridge.example/", "as_token": "the bridge's own token", "hs_token": "the server's token", "sender_localpart": "ircbot",
+        "namespaces": { "users": [{ "exclusive": true, "regex": "@irc_.*" }], "aliases": [], "rooms": [] },
+    });
+    std::fs::write(&file, registration.to_string()).expect("a file can be written");
+    let settings = format!("appservices.files = [{:?}]", file.display().to_string());
+    let campus = Campus::with(["alpha.example", "beta.example"], &settings).await;
+    let bridge = Outsider::at(&campus, "bridge.example");
+    let (alpha, beta) = hosts(&campus);
+    let ann = campus.person_at("alpha.example", "ann").await;
+    let room = ann.creates_room().await;
+    let (path, body) = invitation(alpha, (&ann, "@irc_cat:beta.example"), &room, "invite").await;
+    bridge.answers_at("/_matrix/app/v1/users/", 404, json!({}));
+    alpha.puts(beta, &path, body.clone()).await.refused(403, "M_FORBIDDEN");
+    bridge.hears("who is wanted", |call| call.path.contains("users/%40irc_cat%3Abeta.example")).await;
+    let bot = beta.stranger().with_token(&json!("the bridge's own token"));
+    let made = json!({ "type": "m.login.application_service", "username": "irc_cat", "inhibit_login": true });
+    bot.post("/_matrix/client/v3/register", made).await.ok();
+    alpha.puts(beta, &path, body).await.ok();
 }

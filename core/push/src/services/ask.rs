@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use http::{HeaderValue, Method, StatusCode, header};
+use lyceum_accounts::{AccountError, Accounts};
 use lyceum_outbound::{OutboundError, Request};
 use ruma::{RoomAliasId, UserId};
 use serde_json::{Map, Value, json};
@@ -57,6 +58,16 @@ impl Services {
             }
         }
         false
+    }
+
+    /// Has people of this server who are not there yet made by the services whose they are.
+    pub async fn make_known(&self, accounts: &Accounts, users: &[&UserId]) -> Result<(), AccountError> {
+        for user in users.iter().filter(|user| accounts.is_local(user)) {
+            if !accounts.exists(user).await? {
+                self.query_user(user).await;
+            }
+        }
+        Ok(())
     }
 
     /// Asks whose it is to make a room for an alias that points nowhere.
