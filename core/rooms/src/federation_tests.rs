@@ -288,3 +288,26 @@ async fn what_another_node_has_given_its_place_is_not_placed_again() {
     let page = beta.page(&room, Direction::Forward, 0, None, 100).await.unwrap();
     assert_eq!(page.events.iter().filter(|known| known.id() == hi.id()).count(), 1);
 }
+
+#[tokio::test]
+async fn what_is_known_of_another_room_is_no_state_of_this_one() {
+    let (alpha, beta, other) = shared_room().await;
+    let (ann, ben) = (user_id!("@ann:alpha.test"), user_id!("@ben:beta.test"));
+    // Beta knows it, since Ben is in that room: a topic there, which this room does not have.
+    let key = (StateEventType::RoomTopic, "");
+    let topic = alpha.set_state(Sender::of(ann), &other, key, content(json!({"topic": "elsewhere"}))).await.unwrap();
+    let topic = event(&alpha, &topic).await;
+    assert_eq!(beta.accept(&topic).await.unwrap(), Acceptance::Accepted);
+    let room = alpha.public_room(ann).await;
+    let version = RoomVersionId::V12;
+    let lent = alpha.lend_template(&room, ben, Membership::Join, std::slice::from_ref(&version)).await.unwrap();
+    let join = sign(lent.event, &version.rules().unwrap(), &key_of(&beta)).unwrap();
+    let told = alpha.take_up_join(beta.server(), join.clone(), false).await.unwrap();
+    let mut state: Vec<_> = told.state.iter().map(|known| known.event().clone()).collect();
+    state.push(topic);
+    let auth_chain = told.auth_chain.iter().map(|known| known.event().clone()).collect();
+    let join = RemoteJoin { room_id: room.clone(), version, event: join, state, auth_chain };
+    assert_eq!(beta.accept_remote_join(join).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(beta.snapshot(&room).await.unwrap().facts().topic, None);
+    agree(&alpha, &beta, &room).await;
+}

@@ -45,7 +45,7 @@ impl Rooms {
 
         let mut imported = Imported::default();
         let create = create_of(room_id, &rules);
-        let mut known = self.already_here(&events, create.clone(), &mut imported).await?;
+        let mut known = self.already_here((room_id, &events), create.clone(), &mut imported).await?;
         let mut rows = Vec::new();
         for event in in_order(events) {
             if known.contains_key(event.id()) || event.room() != room_id {
@@ -74,10 +74,11 @@ impl Rooms {
         Ok(imported)
     }
 
-    /// The events among these, and those they rely on, that are here. Since version 12 all rely on the create event.
+    /// The events among these, and those they rely on, that are here. Since version 12 all rely on the create event. What is of
+    /// another room was permitted there, which says nothing of this one.
     async fn already_here(
         &self,
-        events: &[Event],
+        (room_id, events): (&RoomId, &[Event]),
         create: Option<OwnedEventId>,
         imported: &mut Imported,
     ) -> Result<HashMap<OwnedEventId, Event>> {
@@ -87,7 +88,8 @@ impl Rooms {
         let wanted: HashSet<_> = events.iter().map(|event| event.id()).collect();
         let mut here = HashMap::new();
         for known in self.known_many(&ids).await?.into_iter().flatten() {
-            if wanted.contains(known.id()) && !known.event().is_rejected() {
+            let is_of_room = known.event().room() == room_id && !known.event().is_rejected();
+            if wanted.contains(known.id()) && is_of_room {
                 imported.accepted.insert(known.id().clone(), known.event().clone());
             }
             here.insert(known.id().clone(), known.event().clone());
