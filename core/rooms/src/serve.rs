@@ -2,7 +2,10 @@
 //! asking server may see it.
 
 use lyceum_events::{Event, redacted};
-use ruma::{EventId, OwnedEventId, RoomId, ServerName, UserId, events::room::history_visibility::HistoryVisibility};
+use ruma::{
+    EventId, OwnedEventId, RoomId, ServerName, UserId,
+    events::{TimelineEventType, room::history_visibility::HistoryVisibility},
+};
 use std::{
     collections::{BinaryHeap, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -10,7 +13,7 @@ use std::{
 
 use crate::{
     Known, Membership, Place, Result, RoomError, RoomState, Rooms,
-    write::{bad, membership_of},
+    write::{bad, membership_of, target_of},
 };
 
 /// Events of one auth chain at most.
@@ -164,27 +167,16 @@ impl Rooms {
         Ok(found)
     }
 
-    /// Events as far as a server may see them: of those it may not, only what redaction leaves.
+    /// Events as far as a server may see them: of those it may not, state among them, only what redaction leaves.
     pub async fn for_server(&self, server: &ServerName, events: &[Arc<Known>]) -> Result<Vec<Event>> {
         let mut seen: HashMap<u64, bool> = HashMap::new();
         let mut shown = Vec::with_capacity(events.len());
         for known in events {
-            let may = match known.after().or(known.before()) {
-                Some(group) => match seen.get(&group) {
-                    Some(may) => *may,
-                    None => {
-                        let may = self.server_sees(server, known.event().room(), group).await?;
-                        seen.insert(group, may);
-                        may
-                    }
-                },
-                // State is told with its auth chain to whoever is in the room.
-                None => true,
-            };
+            let may = self.server_may_see_of(server, known, &mut seen).await?;
             let event = known.event();
             if let Some(left) = self.unless_erased_for(server, known).await? {
                 shown.push(left);
-            } else if may || event.state_key().is_some() || event.sender().server_name() == server {
+            } else if may || event.sender().server_name() == server {
                 shown.push(event.clone());
             } else {
                 let rules = self.snapshot(event.room()).await?.shared_rules();
@@ -196,10 +188,35 @@ impl Rooms {
 
     /// Whether a server may see an event.
     pub(crate) async fn server_may_see(&self, server: &ServerName, known: &Known) -> Result<bool> {
-        match known.after().or(known.before()) {
-            Some(group) => self.server_sees(server, known.event().room(), group).await,
-            None => Ok(true),
+        self.server_may_see_of(server, known, &mut HashMap::new()).await
+    }
+
+    /// The same of one event among many: what was found is kept by state.
+    async fn server_may_see_of(
+        &self,
+        server: &ServerName,
+        known: &Known,
+        seen: &mut HashMap<u64, bool>,
+    ) -> Result<bool> {
+        let mut groups: Vec<_> = known.after().or(known.before()).into_iter().collect();
+        if groups.is_empty() {
+            // State is told with its auth chain to whoever is in the room.
+            return Ok(true);
         }
+        if is_seen_from_both_sides(known.event(), server) {
+            groups.extend(known.before());
+        }
+        for group in groups {
+            let may = match seen.get(&group) {
+                Some(may) => *may,
+                None => self.server_sees(server, known.event().room(), group).await?,
+            };
+            seen.insert(group, may);
+            if may {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a server sees what was sent when the state was this.
@@ -245,6 +262,13 @@ impl Rooms {
         }
         Ok(company)
     }
+}
+
+/// Whether an event is seen by whoever may see what was before it, or what comes after it: spec, "Room history visibility", of
+/// `m.room.history_visibility` and of the membership events of one's own.
+fn is_seen_from_both_sides(event: &Event, server: &ServerName) -> bool {
+    *event.kind() == TimelineEventType::RoomHistoryVisibility
+        || target_of(event).is_some_and(|user| user.server_name() == server)
 }
 
 /// Whether other servers are told of an event: refused ones are kept to ourselves.

@@ -221,3 +221,36 @@ async fn a_notary_asks_again_only_when_what_it_has_does_not_hold_long_enough() {
     alpha.stranger().get(&path(holds_until + 1)).await.ok();
     assert_eq!(asked(), before + 1, "what it has does not hold so long");
 }
+
+#[tokio::test]
+async fn state_from_before_a_server_came_is_told_without_content_too() {
+    let shared = Shared::begin(json!({
+        "preset": "public_chat", "topic": "among ourselves",
+        "initial_state": [{ "type": "m.room.history_visibility", "content": { "history_visibility": "joined" } }],
+    }))
+    .await;
+    let (alpha, beta, _) = shared.hosts();
+    let topic = alpha.state_event(&shared.room, "m.room.topic", "").await;
+    let path =
+        format!("/_matrix/federation/v1/backfill/{}?v={}&limit=50", encoded(&shared.room), encoded(&shared.after));
+    let told = beta.gets(alpha, &path).await.ok();
+    let of = |kind: &str, key: &str| {
+        let mut events = told["pdus"].as_array().into_iter().flatten();
+        events.find(|event| event["type"] == kind && event["state_key"] == key).map(|event| event["content"].clone())
+    };
+    assert_eq!(of("m.room.topic", ""), Some(json!({})));
+    assert_eq!(of("m.room.history_visibility", ""), Some(json!({ "history_visibility": "joined" })));
+    assert_eq!(
+        of("m.room.member", "@ben:beta.example").map(|content| content["membership"].clone()),
+        Some(json!("join"))
+    );
+    let one = beta.gets(alpha, &format!("/_matrix/federation/v1/event/{}", encoded(topic.as_str()))).await.ok();
+    assert_eq!(one["pdus"][0]["content"], json!({}));
+    // What is in force when it is there it may see, whenever that was said: the state is told whole.
+    let path = format!("/_matrix/federation/v1/state/{}?event_id={}", encoded(&shared.room), encoded(&shared.after));
+    assert!(beta.gets(alpha, &path).await.ok()["pdus"].to_string().contains("among ourselves"));
+    shared.ann.sets(&shared.room, "m.room.topic", "", json!({ "topic": "for all" })).await;
+    let topic = alpha.state_event(&shared.room, "m.room.topic", "").await;
+    let one = beta.gets(alpha, &format!("/_matrix/federation/v1/event/{}", encoded(topic.as_str()))).await.ok();
+    assert_eq!(one["pdus"][0]["content"]["topic"], "for all");
+}
