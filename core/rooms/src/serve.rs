@@ -3,11 +3,11 @@
 
 use lyceum_events::{Event, redacted};
 use ruma::{
-    EventId, OwnedEventId, RoomId, ServerName, UserId,
+    EventId, OwnedEventId, OwnedServerName, RoomId, ServerName, UserId,
     events::{TimelineEventType, room::history_visibility::HistoryVisibility},
 };
 use std::{
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -234,6 +234,18 @@ impl Rooms {
             HistoryVisibility::Invited => of_server(Membership::is_in_or_invited),
             _ => of_server(|membership| membership == Membership::Join),
         })
+    }
+
+    /// The servers that had somebody in a room when an event had come here. Where only part of the state is known, those that are
+    /// known to be there now.
+    pub async fn servers_at(&self, known: &Known) -> Result<BTreeSet<OwnedServerName>> {
+        let snapshot = self.snapshot(known.event().room()).await?;
+        let then = known.room_after().filter(|group| Some(*group) != snapshot.group() && snapshot.partial().is_none());
+        let Some(group) = then else { return Ok(snapshot.servers().map(|(server, _)| server.clone()).collect()) };
+        let state = self.state_of_group(snapshot.room_id(), group).await?;
+        let joined = state.members().filter(|(_, member)| member.membership == Membership::Join);
+        let servers: HashSet<_> = joined.map(|(user, _)| user.server_name()).collect();
+        Ok(servers.into_iter().map(ToOwned::to_owned).collect())
     }
 
     /// One event, for a server that is in its room, or was after it.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ALPHA, BETA, GAMMA, LONG, Two, history::reads_back, joins, public, state};
+use super::{ALPHA, BETA, GAMMA, LONG, Two, history::reads_back, joins, membership, public, state};
 use crate::support::Campus;
 
 #[tokio::test]
@@ -70,4 +70,47 @@ async fn a_third_server_brings_news_of_one_that_is_out_of_sight() {
     campus.clock.advance(LONG);
     campus.settle().await;
     assert_eq!(state(&ann, &room).await, state(&ben, &room).await);
+}
+
+#[tokio::test]
+async fn a_server_that_went_and_came_back_is_not_sent_what_was_said_between() {
+    let campus = Campus::of([ALPHA, BETA, GAMMA]).await;
+    let (ann, ben) = (campus.person_at(ALPHA, "ann").await, campus.person_at(BETA, "ben").await);
+    let cat = campus.person_at(GAMMA, "cat").await;
+    let joined = json!([{
+        "type": "m.room.history_visibility", "state_key": "", "content": { "history_visibility": "joined" },
+    }]);
+    let room = public(&ann, json!({ "initial_state": joined })).await;
+    joins(&ben, &room, ALPHA).await;
+    joins(&cat, &room, ALPHA).await;
+    campus.settle().await;
+    campus.wires.cut(ALPHA, BETA);
+    ann.says(&room, "while you are here").await;
+    cat.sees(&room, "while you are here").await;
+    // By way of gamma alpha hears that ben has gone, and that he is back.
+    let minute = || campus.clock.advance(std::time::Duration::from_secs(60));
+    minute();
+    ben.leaves(&room).await;
+    cat.waits_for(&room, |event| event["content"]["membership"] == "leave")
+        .await
+        .expect("gamma hears that ben has gone");
+    cat.says(&room, "ben has gone").await;
+    ann.sees(&room, "ben has gone").await;
+    assert_eq!(membership(&ann, &room, &ben).await, "leave");
+    let between = ann.says(&room, "between ourselves").await;
+    cat.sees(&room, "between ourselves").await;
+    minute();
+    joins(&ben, &room, GAMMA).await;
+    cat.says(&room, "ben is back").await;
+    ann.sees(&room, "ben is back").await;
+    assert_eq!(membership(&ann, &room, &ben).await, "join");
+    ann.says(&room, "welcome back").await;
+    campus.wires.heal(ALPHA, BETA);
+    campus.clock.advance(LONG);
+    campus.settle().await;
+    ben.sees(&room, "welcome back").await;
+    let there = campus.host(BETA).event(&between).await;
+    let told = there.is_some_and(|event| event.content().get().contains("between ourselves"));
+    assert!(!told, "beta should not have been sent what was said while it was not in the room");
+    campus.host(BETA).is_sound().await;
 }

@@ -55,6 +55,13 @@ impl RoomsSource {
         servers.filter(|server| *server != self.rooms.server()).cloned().collect()
     }
 
+    /// The other servers that were in the room when an event had come: who came since was not there to hear it.
+    async fn others_at(&self, known: &Known) -> Result<BTreeSet<OwnedServerName>, PeerError> {
+        let mut servers = self.rooms.servers_at(known).await.map_err(failed)?;
+        servers.remove(self.rooms.server());
+        Ok(servers)
+    }
+
     async fn snapshot(&self, room: &RoomId) -> Result<Option<Arc<Snapshot>>, PeerError> {
         match self.rooms.snapshot(room).await {
             Ok(snapshot) => Ok(Some(snapshot)),
@@ -88,7 +95,8 @@ impl RoomsSource {
         for known in &page.events {
             let came_in = self.came_in(known).await?;
             if self.is_ours(known) && came_in != Some(By::AnotherServer) {
-                tellings.extend(event_telling(room, known, &others, self.rooms.server()));
+                let others = self.others_at(known).await?;
+                tellings.extend(event_telling(room, known, others, self.rooms.server()));
             }
             if came_in.is_some() {
                 tellings.extend(self.devices_for_newly_met(known, &others).await?);
@@ -273,10 +281,9 @@ fn pdu(known: &Known) -> Piece {
 fn event_telling(
     room: &RoomId,
     known: &Known,
-    others: &BTreeSet<OwnedServerName>,
+    mut servers: BTreeSet<OwnedServerName>,
     myself: &ServerName,
 ) -> Option<Telling> {
-    let mut servers = others.clone();
     if !is_claimed_here(known.event(), myself) {
         // Who sent it has it.
         servers.remove(known.event().sender().server_name());

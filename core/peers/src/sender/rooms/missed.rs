@@ -18,7 +18,7 @@ const SCANNED_EVENTS_MAX: usize = 2_000;
 const SCAN_PAGE: usize = 500;
 
 impl RoomsSource {
-    /// What a server missed of a room since a position: the events of this server there.
+    /// What a server missed of a room since a position: the events of this server there, as far as it was in the room itself.
     pub(super) async fn missed_events(
         &self,
         server: &ServerName,
@@ -26,19 +26,23 @@ impl RoomsSource {
         from: u64,
         most: usize,
     ) -> Result<Missed, PeerError> {
-        let Some(snapshot) = self.snapshot(room).await? else { return Ok(Missed::default()) };
-        let is_in = snapshot.has_server(server);
+        if self.snapshot(room).await?.is_none() {
+            return Ok(Missed::default());
+        }
         let mut missed = Vec::new();
         let mut next = Some(from.cast_signed() - 1);
         let mut scanned = 0;
         while let Some(after) = next {
             let page = self.rooms.page(room, Direction::Forward, after, None, SCAN_PAGE).await.map_err(failed)?;
             scanned += page.events.len();
-            let concerns = |known: &&Arc<Known>| self.is_ours(known) && (is_in || is_sent_away(known.event(), server));
-            missed.extend(page.events.iter().filter(concerns).cloned());
+            for known in page.events {
+                if self.concerns(server, &known).await? {
+                    missed.push(known);
+                }
+            }
             next = page.next;
             if missed.len() > MISSED_EVENTS_MAX || (next.is_some() && scanned >= SCANNED_EVENTS_MAX) {
-                return self.last_of_ours(room, is_in).await;
+                return self.last_of_ours(server, room).await;
             }
         }
         let order = |known: &Arc<Known>| known.order().unwrap_or_default().cast_unsigned();
@@ -47,14 +51,23 @@ impl RoomsSource {
         Ok(Missed { pieces, rest_from })
     }
 
-    /// The last event of this server in a room: all its others there come before it in the graph.
-    async fn last_of_ours(&self, room: &RoomId, is_in: bool) -> Result<Missed, PeerError> {
+    /// Whether a server is told of an event: it is this server's to tell, and the other was in the room, or is sent away by it.
+    async fn concerns(&self, server: &ServerName, known: &Known) -> Result<bool, PeerError> {
+        Ok(self.is_ours(known)
+            && (is_sent_away(known.event(), server) || self.others_at(known).await?.contains(server)))
+    }
+
+    /// The last event of this server in a room that another is told of: all its others there come before it in the graph.
+    async fn last_of_ours(&self, server: &ServerName, room: &RoomId) -> Result<Missed, PeerError> {
+        let is_in = self.snapshot(room).await?.is_some_and(|snapshot| snapshot.has_server(server));
         let mut next = Some(i64::MAX).filter(|_| is_in);
         while let Some(before) = next {
             let page = self.rooms.page(room, Direction::Backward, before, Some(0), SCAN_PAGE).await.map_err(failed)?;
-            if let Some(known) = page.events.iter().find(|known| self.is_ours(known)) {
-                let order = known.order().unwrap_or_default().cast_unsigned();
-                return Ok(Missed { pieces: vec![(order, pdu(known))], rest_from: None });
+            for known in page.events {
+                if self.concerns(server, &known).await? {
+                    let order = known.order().unwrap_or_default().cast_unsigned();
+                    return Ok(Missed { pieces: vec![(order, pdu(&known))], rest_from: None });
+                }
             }
             next = page.next;
         }
