@@ -129,7 +129,7 @@ impl Facts {
             history_visibility: read::<Visibility>(kept, &StateEventType::RoomHistoryVisibility)
                 .map_or(HistoryVisibility::Shared, |content| content.history_visibility),
             guest_can_join: text(StateEventType::RoomGuestAccess, "guest_access").as_deref() == Some("can_join"),
-            server_acl: read(kept, &StateEventType::RoomServerAcl),
+            server_acl: kept.get(&StateEventType::RoomServerAcl).map(server_acl),
             policy_server: read::<policy_server::Content>(kept, &StateEventType::RoomPolicy).map(Into::into),
             encryption: text(StateEventType::RoomEncryption, "algorithm"),
             name: text(StateEventType::RoomName, "name"),
@@ -153,6 +153,19 @@ fn sorted(mut users: Vec<OwnedUserId>) -> Vec<OwnedUserId> {
 
 fn read<T: DeserializeOwned>(kept: &BTreeMap<StateEventType, Event>, kind: &StateEventType) -> Option<T> {
     serde_json::from_str(kept.get(kind)?.content().get()).ok()
+}
+
+/// What a server ACL says. What is no text in a list is left out, and what has no form otherwise counts as not there, so that
+/// one slip keeps out too many rather than nobody: without `allow` nobody is allowed (spec, `m.room.server_acl`).
+fn server_acl(event: &Event) -> RoomServerAclEventContent {
+    let content: Map<String, Value> = serde_json::from_str(event.content().get()).unwrap_or_default();
+    let list = |name: &str| {
+        let entries = content.get(name).and_then(Value::as_array).into_iter().flatten();
+        entries.filter_map(|entry| entry.as_str().map(ToOwned::to_owned)).collect()
+    };
+    // "Defaults to `true` if missing or otherwise not a boolean."
+    let allow_ip_literals = content.get("allow_ip_literals").and_then(Value::as_bool).unwrap_or(true);
+    RoomServerAclEventContent::new(allow_ip_literals, list("allow"), list("deny"))
 }
 
 fn power_levels(

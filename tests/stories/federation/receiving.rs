@@ -218,3 +218,26 @@ async fn a_number_that_json_has_and_matrix_has_not_spoils_one_event_only() {
     ann.sees(&room, "good").await;
     ann.does_not_see(&room, "odd").await;
 }
+
+#[tokio::test]
+async fn a_slip_in_a_list_of_servers_lets_nobody_in() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    let slips = [
+        json!({ "allow": ["*"], "deny": ["beta.example", 7] }),
+        json!({ "allow": ["*", null], "deny": ["beta.example"], "allow_ip_literals": "no" }),
+        json!({ "allow": "*", "deny": [] }),
+    ];
+    for (n, acl) in slips.into_iter().enumerate() {
+        ann.sets(&room, "m.room.server_acl", "", acl.clone()).await;
+        let event = beta.forges(&room, &ben.id, message(&format!("let me in {n}")), Forged::default()).await;
+        let answer = beta.sends(alpha, &format!("slip{n}"), &[json_of(&event)]).await.ok();
+        let refused = answer["pdus"][event.id().as_str()]["error"].as_str().is_some_and(|why| why.contains("ACL"));
+        assert!(refused, "by {acl} beta is kept out, and was answered {answer}");
+    }
+    let acl = json!({ "allow": ["beta.*", 7], "deny": [{}] });
+    ann.sets(&room, "m.room.server_acl", "", acl).await;
+    let event = beta.forges(&room, &ben.id, message("thank you"), Forged::default()).await;
+    beta.sends(alpha, "allowed", &[json_of(&event)]).await.ok();
+    ann.sees(&room, "thank you").await;
+}
