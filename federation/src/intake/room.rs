@@ -29,10 +29,10 @@ impl Intake {
             Err(error) => return Err(error.into()),
         };
         let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;
-        let allowed = self.0.rooms.server_allowed(room, origin).await?;
         let (mut filling, mut is_news) = (Filling::new(&self.0, origin, &snapshot), false);
         for event in events {
-            let why = match allowed {
+            // Spec, "Server Access Control Lists": "on a per-PDU basis". One of them may be the one that keeps its sender out.
+            let why = match self.0.rooms.server_allowed(room, origin).await? {
                 true => {
                     let taken = filling.take(&event).await;
                     is_news |= matches!(taken, Ok(Acceptance::Accepted));

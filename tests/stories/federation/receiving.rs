@@ -241,3 +241,21 @@ async fn a_slip_in_a_list_of_servers_lets_nobody_in() {
     beta.sends(alpha, "allowed", &[json_of(&event)]).await.ok();
     ann.sees(&room, "thank you").await;
 }
+
+#[tokio::test]
+async fn a_server_that_is_kept_out_in_the_midst_of_what_it_sends_is_not_heard_any_more() {
+    let Shared { campus, ann, ben, room } = Shared::begin().await;
+    let (alpha, beta) = (campus.host("alpha.example"), campus.host("beta.example"));
+    ann.sets(&room, "m.room.power_levels", "", json!({ "users": { &ben.id: 100 } })).await;
+    campus.settle().await;
+    let before = beta.forges(&room, &ben.id, message("still in"), Forged::default()).await;
+    let acl = serde_json::from_value(json!({ "allow": ["*"], "deny": ["beta.example"] })).expect("canonical");
+    let acl = beta.forges(&room, &ben.id, Draft::state("m.room.server_acl", "", acl), Forged::default()).await;
+    let after = beta.forges(&room, &ben.id, message("out by now"), Forged::default()).await;
+    let answer = beta.sends(alpha, "t", &[&before, &acl, &after].map(json_of)).await.ok();
+    assert_eq!(answer["pdus"][acl.id().as_str()], json!({}), "{answer}");
+    let refused = answer["pdus"][after.id().as_str()]["error"].as_str().is_some_and(|why| why.contains("ACL"));
+    assert!(refused, "{answer}");
+    ann.sees(&room, "still in").await;
+    ann.does_not_see(&room, "out by now").await;
+}
