@@ -160,6 +160,15 @@ pub fn sign(mut object: CanonicalJsonObject, rules: &RoomVersionRules, key: &Ser
     Event::from_object(&object, rules)
 }
 
+/// Adds this server's signature to an event that another server made and hashed. Nothing else of it changes: its id is that of
+/// what was sent.
+pub fn countersign(event: &Event, rules: &RoomVersionRules, key: &ServerKey) -> Result<Event, EventError> {
+    let mut object = event.object();
+    key.countersign(&mut object, rules)?;
+    check_format(&object, rules)?;
+    Event::from_object(&object, rules)
+}
+
 /// The parts of an event that are no tree.
 struct Parts<'a> {
     kind: String,

@@ -26,7 +26,7 @@ mod versions;
 mod testing;
 
 pub use authorize::{Denied, auth_types, auth_types_of, authorize_by_auth_events, authorize_by_state, create_of};
-pub use build::{Draft, Placing, build, sign, template};
+pub use build::{Draft, Placing, build, countersign, sign, template};
 pub use canonical::{JSON_DEPTH_MAX, JsonError, canonical, parse_object, parse_value};
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use error::EventError;

@@ -1,6 +1,6 @@
 //! Memberships of rooms that this server is not in: invites and knocks, with what was told of the room.
 
-use lyceum_events::{Event, Placing, build, rules_of, sign};
+use lyceum_events::{Event, Placing, build, countersign, rules_of};
 use lyceum_storage::{Batch, Subject};
 use ruma::{OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId, events::TimelineEventType};
 use serde::Deserialize;
@@ -46,7 +46,7 @@ impl Rooms {
             return Err(RoomError::InviteBlocked);
         }
         self.check_open(event.room()).await?;
-        let signed = sign(event.object(), &rules, &self.0.key).map_err(bad)?;
+        let signed = countersign(&event, &rules, &self.0.key).map_err(bad)?;
         match self.snapshot(event.room()).await {
             Ok(snapshot) if snapshot.is_local() => {
                 // The room is here: the invite comes again through it, and is judged there.

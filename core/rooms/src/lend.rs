@@ -1,7 +1,7 @@
 //! Lending a hand to servers that are not in a room: templates for joining, leaving and knocking, and taking up the events
 //! that they make of them.
 
-use lyceum_events::{Draft, Event, Placing, build, sign, template};
+use lyceum_events::{Draft, Event, Placing, build, countersign, template};
 use ruma::{
     CanonicalJsonObject, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
     events::{StateEventType, TimelineEventType},
@@ -120,7 +120,7 @@ impl Rooms {
             _ => {}
         }
         // Its signature says that it came in by this server, which tells the others of it.
-        let event = &sign(event.object(), snapshot.rules(), &self.0.key).map_err(bad)?;
+        let event = &countersign(event, snapshot.rules(), &self.0.key).map_err(bad)?;
         match self.accept(event).await? {
             Acceptance::Accepted | Acceptance::Known(crate::Place::Timeline(_)) => self.must_know(event.id()).await,
             Acceptance::Rejected(why) => Err(RoomError::Forbidden(why)),

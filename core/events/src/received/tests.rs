@@ -262,3 +262,20 @@ fn an_event_may_name_more_than_today_where_history_is_read() {
         assert!(Received::parse_naming(&text, &rules(11), References::AsTheyAre).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn who_countersigns_an_event_changes_nothing_else_of_it() {
+    let rules = rules(11);
+    let mut theirs = object(&sent(11));
+    // A server may write its hash with padding: another spelling of it would be another event.
+    let padded = format!("{}=", theirs["hashes"].as_object().unwrap()["sha256"].as_str().unwrap());
+    theirs.insert("hashes".to_owned(), serde_json::from_value(json!({ "sha256": padded })).unwrap());
+    theirs.remove("signatures");
+    key_of(user(BOB).server_name()).countersign(&mut theirs, &rules).unwrap();
+    let theirs = Received::from_object(theirs, &rules).unwrap().verify(&keys(), &rules).unwrap();
+    let Verified::Whole(event) = theirs else { panic!("its hash holds") };
+    let both = crate::countersign(&event, &rules, &key_of(user(ALICE).server_name())).unwrap();
+    assert_eq!((both.id(), &both.object()["hashes"]), (event.id(), &event.object()["hashes"]));
+    let servers: Vec<_> = both.object()["signatures"].as_object().unwrap().keys().cloned().collect();
+    assert!(servers.iter().any(|server| user(ALICE).server_name() == server.as_str()), "{servers:?}");
+}
