@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lyceum_storage::{Batch, Position, Subject};
 use ruma::{DeviceId, OwnedUserId, UserId};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
 
 use crate::{
@@ -19,6 +19,9 @@ const SENT_MAX: usize = 10_000;
 
 /// The largest content of a message.
 const CONTENT_BYTES_MAX: usize = 65_536;
+
+/// How deep a message's content may be nested: as deep as a transaction between servers carries it.
+const CONTENT_DEPTH_MAX: usize = 94;
 
 /// Messages kept for a device that does not come; the oldest go first.
 const INBOX_MAX: usize = 50_000;
@@ -308,6 +311,26 @@ fn whole_positions(page: &[ToDevice]) -> Position {
     page.iter().rev().map(|message| message.position).find(|position| *position != last).unwrap_or(last)
 }
 
+/// Refuses what cannot be told to another server. A parser that passes over a content accepts more than one that reads it.
+fn check_content(content: &RawValue) -> Result<()> {
+    let bad = |why: &str| AccountError::BadJson(format!("a message's content {why}"));
+    match serde_json::from_str(content.get()) {
+        Ok(content @ Value::Object(_)) if depth(&content) <= CONTENT_DEPTH_MAX => Ok(()),
+        Ok(Value::Object(_)) => Err(bad("is nested too deep")),
+        Ok(_) => Err(bad("must be an object")),
+        Err(_) => Err(bad("holds what cannot be read")),
+    }
+}
+
+/// The parser bounds it.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 fn check_messages(kind: &str, messages: &ToDeviceMessages) -> Result<()> {
     if kind.is_empty() || kind.len() > 255 {
         return Err(AccountError::InvalidParam("the type must have 1 to 255 bytes".into()));
@@ -320,9 +343,7 @@ fn check_messages(kind: &str, messages: &ToDeviceMessages) -> Result<()> {
         if content.get().len() > CONTENT_BYTES_MAX {
             return Err(AccountError::TooLarge("a message to a device"));
         }
-        if !content.get().starts_with('{') {
-            return Err(AccountError::BadJson("a message's content must be an object".into()));
-        }
+        check_content(content)?;
     }
     Ok(())
 }

@@ -50,6 +50,9 @@ pub enum PeerError {
     /// The request cannot be made: a path or body that cannot be sent.
     #[error("a request that cannot be sent: {0}")]
     Unsendable(String),
+    /// The body is nothing that can be signed.
+    #[error("a request whose body cannot be signed: {0}")]
+    Unsignable(String),
     /// What is to be told could not be read.
     #[error("what is to be told to other servers could not be read: {0}")]
     Source(String),
@@ -66,6 +69,16 @@ impl PeerError {
     pub fn is_silence(&self) -> bool {
         matches!(self, Self::NotAllowed(_) | Self::LeftAlone(_) | Self::Unreachable { .. } | Self::Nonsense { .. })
             || matches!(self, Self::Refused { status, .. } if *status >= 500)
+    }
+
+    /// Whether it is for what was sent that it was not taken: the same will never be. Answers that speak of who sends, of
+    /// this moment or of something on the way are none of these, nor is one that no server of Matrix has written.
+    pub(crate) fn is_for_good(&self) -> bool {
+        match self {
+            Self::Unsignable(_) | Self::Refused { status: 413, .. } => true,
+            Self::Refused { status: 400, errcode, body, .. } => errcode != "M_UNRECOGNIZED" && body.starts_with('{'),
+            _ => false,
+        }
     }
 
     /// Whether the server does not know the endpoint that it was asked at, as very old ones do not know the newer of two.

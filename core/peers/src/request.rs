@@ -112,7 +112,7 @@ impl Peers {
         if call.is_signed {
             let signed = Signed { method: call.method.as_str(), target, body: &call.body };
             let authorization = signing::sign(&self.shared.key, server, signed);
-            let authorization = authorization.map_err(|error| unsendable(error.to_string()))?;
+            let authorization = authorization.map_err(|error| PeerError::Unsignable(error.to_string()))?;
             request = request.header(header::AUTHORIZATION, authorization);
         }
         Ok(if call.body.is_empty() { request } else { request.json_bytes(call.body.clone()) })

@@ -2,10 +2,8 @@
 
 use http::HeaderValue;
 use lyceum_events::{EventError, ServerKey};
-use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName, api::federation::authentication::XMatrix,
-};
-use serde_json::Value;
+use ruma::{OwnedServerName, ServerName, api::federation::authentication::XMatrix};
+use serde_json::{Number, Value};
 
 use crate::error::AuthenticationError;
 
@@ -113,27 +111,8 @@ fn parameter(list: &str) -> Result<Option<(&str, String, &str)>, AuthenticationE
     Err(malformed("a quote that does not end"))
 }
 
-/// The object that is signed.
-pub(crate) fn object(
-    request: Signed<'_>,
-    origin: &str,
-    destination: &ServerName,
-) -> Result<CanonicalJsonObject, serde_json::Error> {
-    let text = |value: &str| CanonicalJsonValue::String(value.to_owned());
-    let mut object = CanonicalJsonObject::from([
-        ("method".to_owned(), text(request.method)),
-        ("uri".to_owned(), text(request.target)),
-        ("origin".to_owned(), text(origin)),
-        ("destination".to_owned(), text(destination.as_str())),
-    ]);
-    if !request.body.is_empty() {
-        object.insert("content".to_owned(), serde_json::from_slice(request.body)?);
-    }
-    Ok(object)
-}
-
-/// The text under the signature of a request. Rooms of before version 6 may hold numbers that canonical JSON does not have,
-/// and one such event must not make the rest of a transaction unheard: they are written as their senders write them.
+/// The text under the signature of a request. Rooms of before version 6 and messages to devices may hold numbers that
+/// canonical JSON does not have, and one of them must not make the rest of a transaction unheard.
 pub(crate) fn signed_text(
     request: Signed<'_>,
     origin: &str,
@@ -149,9 +128,14 @@ pub(crate) fn signed_text(
     if !request.body.is_empty() {
         object.insert("content".to_owned(), serde_json::from_slice(request.body)?);
     }
-    let mut text = String::with_capacity(request.body.len());
-    write_sorted(&Value::Object(object), &mut text);
-    Ok(text)
+    Ok(written(&Value::Object(object)))
+}
+
+/// Canonical JSON, of numbers that it does not have as well.
+pub(crate) fn written(value: &Value) -> String {
+    let mut text = String::new();
+    write_sorted(value, &mut text);
+    text
 }
 
 /// JSON without white space, its keys in order. The parser bounds how deep it goes.
@@ -181,7 +165,23 @@ fn write_sorted(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
+        Value::Number(number) => text.push_str(&number_text(number)),
         plain => text.push_str(&plain.to_string()),
+    }
+}
+
+/// A number as those servers write it that sign numbers with fractions at all: like Python, which has its own borders from
+/// which on an exponent is written, and two digits in it.
+fn number_text(number: &Number) -> String {
+    let plain = number.to_string();
+    let scientific = number.as_f64().filter(|_| number.is_f64()).map(|float| format!("{float:e}")).unwrap_or_default();
+    let Some((digits, exponent)) = scientific.split_once('e') else { return plain };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => plain,
     }
 }
 
@@ -189,22 +189,16 @@ fn write_sorted(value: &Value, text: &mut String) {
 pub(crate) fn sign(key: &ServerKey, destination: &ServerName, request: Signed<'_>) -> Result<HeaderValue, EventError> {
     let malformed = |what: String| EventError::Malformed(what);
     let origin = key.server().as_str();
-    let mut object = object(request, origin, destination).map_err(|error| malformed(error.to_string()))?;
-    key.sign_json(&mut object)?;
-    let (id, signature) = signature_of(&object, origin).ok_or_else(|| malformed("no signature".into()))?;
+    let text = signed_text(request, origin, Some(destination)).map_err(|error| malformed(error.to_string()))?;
+    let (id, signature) = (key.id(), key.sign_text(&text));
     let header = format!(r#"X-Matrix origin="{origin}",destination="{destination}",key="{id}",sig="{signature}""#);
     HeaderValue::try_from(header).map_err(|error| malformed(error.to_string()))
-}
-
-fn signature_of<'a>(object: &'a CanonicalJsonObject, origin: &str) -> Option<(&'a str, &'a str)> {
-    let (id, signature) = object.get("signatures")?.as_object()?.get(origin)?.as_object()?.iter().next()?;
-    Some((id, signature.as_str()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ruma::{owned_server_name, server_name};
+    use ruma::{CanonicalJsonObject, CanonicalJsonValue, owned_server_name, server_name};
 
     fn parse(header: &'static str) -> Result<Credentials, AuthenticationError> {
         Credentials::parse(&HeaderValue::from_static(header))
@@ -249,14 +243,36 @@ mod tests {
         let body = "{\"b\":[1,true,null,\"\\u00e9\\n\\u0001\"],\"a\":{\"z\":-5,\"y\":{}}}".as_bytes();
         let request = Signed { method: "PUT", target: "/_matrix/x?y=1", body };
         let beta = server_name!("b.example");
-        let canonical = object(request, "a.example", beta).expect("canonical JSON");
-        let text = signed_text(request, "a.example", Some(beta)).expect("JSON");
-        assert_eq!(text, lyceum_events::canonical(&canonical));
-        let request = Signed { body: br#"{"b":1.5,"a":[0.1,-2.0]}"#, ..request };
-        let text = signed_text(request, "a.example", None).expect("JSON");
-        assert!(
-            object(request, "a.example", beta).is_err() && text.contains(r#"{"content":{"a":[0.1,-2.0],"b":1.5},"#)
-        );
+        let content: CanonicalJsonValue = serde_json::from_slice(body).expect("canonical JSON");
+        let text = |value: &str| CanonicalJsonValue::from(value.to_owned());
+        let canonical = CanonicalJsonObject::from([
+            ("method".to_owned(), text("PUT")),
+            ("uri".to_owned(), text("/_matrix/x?y=1")),
+            ("origin".to_owned(), text("a.example")),
+            ("destination".to_owned(), text("b.example")),
+            ("content".to_owned(), content),
+        ]);
+        let signed = signed_text(request, "a.example", Some(beta)).expect("JSON");
+        assert_eq!(signed, lyceum_events::canonical(&canonical));
+    }
+
+    #[test]
+    fn numbers_that_canonical_json_lacks_are_written_like_python_does() {
+        let written = |text: &str| written(&serde_json::from_str(text).expect("JSON"));
+        for (number, expected) in [
+            ("0.1", "0.1"),
+            ("-2.0", "-2.0"),
+            ("9007199254740993", "9007199254740993"),
+            ("0.0001", "0.0001"),
+            ("0.000012", "1.2e-05"),
+            ("1e-7", "1e-07"),
+            ("1e15", "1000000000000000.0"),
+            ("1e16", "1e+16"),
+            ("-1.5e300", "-1.5e+300"),
+        ] {
+            assert_eq!(written(number), expected, "{number}");
+        }
+        assert_eq!(written(r#"{"b":1.5,"a":[0.1,-2.0]}"#), r#"{"a":[0.1,-2.0],"b":1.5}"#);
     }
 
     #[test]
@@ -267,6 +283,7 @@ mod tests {
         let read = Credentials::parse(&header).expect("a header");
         assert_eq!((read.origin.as_str(), read.destination.as_deref()), ("a.example", Some("b.example")));
         assert_eq!(read.key, "ed25519:k");
-        assert!(sign(&key, server_name!("b.example"), Signed { body: b"{\"a\":1.5}", ..request }).is_err());
+        assert!(sign(&key, server_name!("b.example"), Signed { body: b"{\"a\":1.5}", ..request }).is_ok());
+        assert!(sign(&key, server_name!("b.example"), Signed { body: b"{\"a\":", ..request }).is_err());
     }
 }

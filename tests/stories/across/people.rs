@@ -83,6 +83,14 @@ async fn keys_are_found_claimed_once_and_messages_reach_devices() {
     let got = ann.syncs("timeout=0").await["to_device"]["events"].clone();
     assert_eq!(got, json!([{ "type": "org.example.ping", "sender": ben.id, "content": { "n": 1 } }]));
 
+    // What canonical JSON has not is carried all the same, and holds up nothing that comes after it.
+    let odd = json!({ "n": 1.5, "small": 1e-7, "big": 9_007_199_254_740_993_u64 });
+    let message = json!({ "messages": { (&*ann.id): { (&*ann.device): odd } } });
+    ben.put("/_matrix/client/v3/sendToDevice/org.example.ping/2", message).await.ok();
+    two.campus.settle().await;
+    let got = ann.syncs("timeout=0").await["to_device"]["events"][0]["content"].clone();
+    assert_eq!(got, odd);
+
     two.campus.wires.cut(ALPHA, BETA);
     let failed = ben.post("/_matrix/client/v3/keys/claim", claim).await.ok();
     assert!(failed["failures"].get(ALPHA).is_some(), "{failed}");

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use ed25519_dalek::{Signer, SigningKey};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Campus, Person, campus::PASSWORD};
@@ -110,6 +111,17 @@ async fn keys_that_cannot_be_are_refused() {
     anna.post(&upload, others).await.refused(400, "M_INVALID_PARAM");
     let bare = json!({ "device_keys": { "user_id": anna.id, "device_id": anna.device } });
     anna.post(&upload, bare).await.refused(400, "M_BAD_JSON");
+    // Neither these could be told to other servers.
+    let mut deep = json!(1);
+    (0..40).for_each(|_| deep = json!([deep]));
+    for odd in [json!(1.5), json!(1_u64 << 53), deep] {
+        let (mut device, mut master) =
+            (device_keys(&anna, &SigningKey::from_bytes(&[9; 32])), Identity::new(20).upload(&anna));
+        device["odd"] = odd.clone();
+        anna.post(&upload, json!({ "device_keys": device })).await.refused(400, "M_BAD_JSON");
+        master["master_key"]["odd"] = odd;
+        anna.post(&format!("{KEYS}/device_signing/upload"), master).await.refused(400, "M_BAD_JSON");
+    }
     anna.post(&upload, json!({ "one_time_keys": { "noid": "x" } })).await.refused(400, "M_INVALID_PARAM");
     anna.post(&upload, json!({ "one_time_keys": { "a:1": "x" } })).await.ok();
     anna.post(&upload, json!({ "one_time_keys": { "a:1": "y" } })).await.refused(400, "M_INVALID_PARAM");
@@ -227,6 +239,13 @@ async fn messages_reach_the_devices_they_are_for_once() {
     assert!(contents(&anna.syncs("timeout=0").await).is_empty());
     ben.put(&path("three"), json!({})).await.refused(400, "M_MISSING_PARAM");
     ben.put(&path("four"), json!({ "messages": { "nobody": {} } })).await.refused(400, "M_BAD_JSON");
+    // What a server could not tell another one, the one here is not told either.
+    let content = |content: &str| format!(r#"{{"messages":{{"@eve:beta.example":{{"X":{content}}}}}}}"#).into_bytes();
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(96), "}".repeat(96));
+    for unreadable in [r#"{"n":1e999}"#, &deep, "[]"] {
+        let body = content(unreadable);
+        ben.ask_bytes(Method::PUT, &path("five"), "application/json", body).await.refused(400, "M_BAD_JSON");
+    }
     let stranger = campus.host("alpha.example").stranger();
     stranger.put(&path("x"), json!({})).await.refused(401, "M_MISSING_TOKEN");
 }

@@ -15,7 +15,7 @@ impl From<PeerError> for ApiError {
         match error {
             PeerError::Refused { status, errcode, message, body, .. } => refused(status, errcode, message, &body),
             PeerError::NotAllowed(_) => Self::forbidden(message),
-            PeerError::Unsendable(_) => Self::invalid_param(message),
+            PeerError::Unsendable(_) | PeerError::Unsignable(_) => Self::invalid_param(message),
             PeerError::Myself(_) => Self::not_found(message),
             PeerError::LeftAlone(_) | PeerError::Unreachable { .. } | PeerError::Nonsense { .. } => {
                 Self::unknown(message).with_status(StatusCode::BAD_GATEWAY)

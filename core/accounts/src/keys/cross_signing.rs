@@ -5,7 +5,7 @@ use ruma::{DeviceId, UserId};
 use serde_json::Value;
 
 use super::{
-    KEY_BYTES_MAX, MASTER, Object, SELF_SIGNING, USER_SIGNING, object,
+    KEY_BYTES_MAX, MASTER, Object, SELF_SIGNING, USER_SIGNING, check_canonical, object,
     signing::{only_key, same_content, signature, verify},
 };
 use crate::{
@@ -135,6 +135,7 @@ fn check_shape(user: &UserId, usage: &str, key: &Object) -> Result<()> {
         Some((id, public)) if id.strip_prefix("ed25519:") == Some(public) => {}
         _ => return wrong("keys must hold one ed25519 key under its own name"),
     }
+    check_canonical(key)?;
     if serde_json::to_string(key).map_or(usize::MAX, |json| json.len()) > KEY_BYTES_MAX {
         return Err(AccountError::TooLarge("a cross-signing key"));
     }

@@ -4,7 +4,7 @@ use lyceum_storage::Batch;
 use ruma::{DeviceId, UserId};
 use serde_json::Value;
 
-use super::{KEY_BYTES_MAX, Object, one_time::KeyCounts};
+use super::{KEY_BYTES_MAX, Object, check_canonical, one_time::KeyCounts};
 use crate::{
     AccountError, Accounts,
     device_changes::Changed,
@@ -99,6 +99,7 @@ pub(crate) fn checked_device_keys(user: &UserId, device: &DeviceId, mut keys: Ob
         return Err(bad("signatures must be an object of objects of strings"));
     }
     keys.remove("unsigned");
+    check_canonical(&keys)?;
     if serde_json::to_string(&keys).map_or(usize::MAX, |json| json.len()) > KEY_BYTES_MAX {
         return Err(AccountError::TooLarge("device_keys"));
     }

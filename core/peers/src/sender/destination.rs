@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Edu, Piece, transaction::Transaction};
+use super::{
+    Edu, Piece,
+    transaction::{Draft, Transaction},
+};
 use crate::health::pause;
 
 /// Pieces that wait in memory for one server; with more it falls behind.
@@ -67,6 +70,8 @@ pub(crate) struct State {
     /// What the transaction on its way holds of the two above.
     pub(crate) taken: Behind,
     pub(crate) in_flight: Option<Arc<Transaction>>,
+    /// What is left of a transaction that was refused as a whole, the next part last.
+    pub(crate) parts: Vec<Draft>,
     /// What is durably noted as not delivered.
     pub(crate) noted: Behind,
     pub(crate) has_outbox: bool,
@@ -148,21 +153,13 @@ impl State {
         self.passing_order.clear();
     }
 
-    /// Takes the first of the queue for a transaction: at most so many of each kind, without passing over any.
-    pub(crate) fn take_queued(&mut self, pdus: usize, edus: usize) -> Vec<Piece> {
-        let (mut pdus, mut edus, mut pieces) = (pdus, edus, Vec::new());
-        while let Some(item) = self.queue.front() {
-            let left = if matches!(item.piece, Piece::Pdu(_)) { &mut pdus } else { &mut edus };
-            if *left == 0 {
-                break;
-            }
-            *left -= 1;
+    /// Takes the first of the queue into a transaction: as many as have room there, without passing over any.
+    pub(crate) fn take_queued(&mut self, draft: &mut Draft) {
+        while self.queue.front().is_some_and(|item| draft.add(&item.piece)) {
             if let Some(item) = self.queue.pop_front() {
                 note(&mut self.taken, &item.about, item.position);
-                pieces.push(item.piece);
             }
         }
-        pieces
     }
 
     /// Takes the first thing it missed, to be filled into a transaction.
@@ -172,23 +169,39 @@ impl State {
         Some((about, from))
     }
 
-    /// The transaction arrived; `rest` of what it held part of is still to come.
+    /// The transaction arrived.
     pub(crate) fn delivered(&mut self, transaction: &Transaction) {
+        self.is_done(&transaction.held);
+        let (pdus, edus) = transaction.held.counts();
+        self.sent.transactions += 1;
+        self.sent.pdus += pdus;
+        self.sent.edus += edus;
+    }
+
+    /// Nothing more is to be done for what a transaction held; the rest of what it held part of is still to come.
+    pub(crate) fn is_done(&mut self, held: &Draft) {
         self.in_flight = None;
+        self.failing = None;
+        if !self.parts.is_empty() {
+            return;
+        }
         self.taken.clear();
-        for (about, from) in &transaction.rest {
+        for (about, from) in &held.rest {
             note(&mut self.behind, about, *from);
         }
         self.is_behind = !self.behind.is_empty();
-        self.failing = None;
-        self.sent.transactions += 1;
-        self.sent.pdus += transaction.pdus;
-        self.sent.edus += transaction.edus;
+    }
+
+    /// The transaction is never taken as it is: its parts are sent one after the other.
+    pub(crate) fn divide(&mut self, (first, second): (Draft, Draft)) {
+        self.in_flight = None;
+        self.parts.extend([second, first]);
     }
 
     /// What was taken could not be sent at all: it is missed.
     pub(crate) fn put_back(&mut self) {
         self.in_flight = None;
+        self.parts.clear();
         for (about, from) in std::mem::take(&mut self.taken) {
             note(&mut self.behind, &about, from);
         }
@@ -231,6 +244,7 @@ impl State {
     /// Whether there is something to be sent.
     pub(crate) fn has_work(&self) -> bool {
         self.in_flight.is_some()
+            || !self.parts.is_empty()
             || self.has_outbox
             || !self.queue.is_empty()
             || !self.behind.is_empty()
@@ -281,7 +295,9 @@ mod tests {
     fn the_queue_is_taken_in_order_and_nothing_is_undelivered_unnoted() {
         let mut state = State::default();
         (1..=60).for_each(|n| state.push(item(n, if n % 2 == 0 { "a" } else { "b" })));
-        assert_eq!(state.take_queued(50, 100).len(), 50);
+        let mut draft = Draft::default();
+        state.take_queued(&mut draft);
+        assert_eq!(draft.pieces(), 50);
         assert_eq!(state.undelivered(), behind(&[("a", 2), ("b", 1)]));
         state.delivered(&Transaction::default());
         assert_eq!(state.undelivered(), behind(&[("a", 52), ("b", 51)]));
@@ -296,8 +312,7 @@ mod tests {
         assert_eq!(state.undelivered(), behind(&[("a", 1), ("b", 1002)]));
         assert_eq!(state.take_missed().expect("missed").1, 1);
         state.push(item(1003, "a"));
-        let rest = Transaction { rest: behind(&[("a", 500)]), ..Transaction::default() };
-        state.delivered(&rest);
+        state.is_done(&Draft::with_rest(behind(&[("a", 500)])));
         assert_eq!(state.undelivered(), behind(&[("a", 500), ("b", 1002)]));
         while state.take_missed().is_some() {}
         state.delivered(&Transaction::default());
@@ -306,10 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_divided_is_undelivered_until_its_last_part_is() {
+        let mut state = State::default();
+        (1..=2).for_each(|n| state.push(item(n, "a")));
+        let mut draft = Draft::with_rest(behind(&[("b", 7)]));
+        state.take_queued(&mut draft);
+        state.divide(draft.halves().expect("two events"));
+        for undelivered in [behind(&[("a", 1)]), behind(&[("b", 7)])] {
+            let part = state.parts.pop().expect("a part");
+            state.delivered(&Transaction { held: part, ..Transaction::default() });
+            assert_eq!(state.undelivered(), undelivered);
+        }
+        state.divide((Draft::default(), Draft::default()));
+        state.put_back();
+        assert!(state.parts.is_empty(), "what is missed is put together anew");
+    }
+
+    #[test]
     fn failing_keeps_the_transaction_for_a_minute() {
         let mut state = State::default();
         state.push(item(1, "a"));
-        state.take_queued(50, 100);
+        state.take_queued(&mut Draft::default());
         state.in_flight = Some(Arc::default());
         let at = Duration::from_secs;
         assert_eq!(state.failed(at(100), String::new()), at(101));

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::signing::written;
+
 /// An ephemeral unit: its type and content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edu {
@@ -17,9 +19,10 @@ impl Edu {
         Self { kind: kind.to_owned(), content }
     }
 
-    /// As it stands in a transaction.
+    /// As it stands in a transaction, written like what is signed: some servers check the signature over what they read, and
+    /// others over the bytes.
     pub(crate) fn to_json(&self) -> String {
-        json!({ "edu_type": self.kind, "content": self.content }).to_string()
+        written(&json!({ "edu_type": self.kind, "content": self.content }))
     }
 
     /// Takes another one into itself where the type allows: presence of several people is one unit.

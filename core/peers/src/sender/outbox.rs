@@ -43,9 +43,18 @@ pub(crate) fn server_of(subject: &Subject) -> Option<&ServerName> {
     }
 }
 
-/// The first units in a server's outbox.
-pub(crate) async fn first(store: &Store, server: &ServerName, most: usize) -> Result<Vec<(Place, Edu)>, StorageError> {
-    let rows = store.scan(&OUTBOX, OUTBOX.prefix((server.as_str(),)).limit(most)).await?;
+/// The units in a server's outbox after a place, or the first, at most so many.
+pub(crate) async fn next(
+    store: &Store,
+    server: &ServerName,
+    after: Option<Place>,
+    most: usize,
+) -> Result<Vec<(Place, Edu)>, StorageError> {
+    let mut scan = OUTBOX.prefix((server.as_str(),)).limit(most);
+    if let Some((position, number)) = after {
+        scan = scan.after(&OUTBOX, (server.as_str(), position, number));
+    }
+    let rows = store.scan(&OUTBOX, scan).await?;
     let unit = |row: OutboxRow| Edu { content: serde_json::from_str(&row.content).unwrap_or_default(), kind: row.kind };
     Ok(rows.into_iter().map(|((_, position, number), row)| ((position, number), unit(row))).collect())
 }

@@ -255,10 +255,10 @@ impl Source for RoomsSource {
         about: &str,
         from: u64,
         pdus: usize,
-        _edus: usize,
+        edus: usize,
     ) -> Result<Missed, PeerError> {
         if let Some(user) = device_owner(about) {
-            return self.missed_devices(server, user, from).await;
+            return self.missed_devices(server, user, from, edus).await;
         }
         match <&RoomId>::try_from(about) {
             Ok(room) => self.missed_events(server, room, from, pdus).await,

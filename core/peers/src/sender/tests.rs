@@ -53,6 +53,10 @@ impl Source for Script {
     }
 
     async fn missed(&self, _: &ServerName, about: &str, from: u64, pdus: usize, _: usize) -> Result<Missed, PeerError> {
+        if about.starts_with("devices:") {
+            let unit = |n: u64| Piece::Edu(Arc::new(Edu::new("m.test", json!([about, n]))));
+            return Ok(Missed { pieces: vec![(from, unit(1)), (from, unit(2))], rest_from: None });
+        }
         let said = self.said.lock();
         let all: Vec<_> = said.range(from..).filter(|(_, (room, _))| room == about).collect();
         let piece = |(position, (_, json)): &(&u64, &(String, String))| (**position, Piece::Pdu(json.as_str().into()));
@@ -104,6 +108,22 @@ impl Inbox {
             all.transactions.lock().push((id, body));
             all.arrived.notify_waiters();
             async move { (status, json!({ "pdus": {} })) }.boxed()
+        });
+        inbox
+    }
+
+    /// Takes what is sent to a server unless it holds what the server refuses, with this status.
+    fn picky(net: &Net, name: &str, refuses: impl Fn(&Value) -> Option<u16> + Send + Sync + 'static) -> Self {
+        let inbox = Self::default();
+        let all = inbox.clone();
+        net.answers(name, move |_, target, body| {
+            let status = refuses(&body);
+            if status.is_none() {
+                let id = target.rsplit('/').next().unwrap_or_default().to_owned();
+                all.transactions.lock().push((id, body));
+            }
+            all.arrived.notify_waiters();
+            async move { (status.unwrap_or(200), json!({})) }.boxed()
         });
         inbox
     }
@@ -351,6 +371,98 @@ async fn news_are_told_and_dropped_for_who_is_away() {
     world.net.pass(Duration::from_secs(1));
     inbox.until("the event", |inbox| inbox.numbers() == [0]).await;
     assert_eq!(inbox.edus().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_server_never_takes_is_left_out_and_holds_up_nothing() {
+    let world = World::with(&[("!r", &["beta"])]).await;
+    let holds_bad = |body: &Value| body["pdus"].as_array().is_some_and(|pdus| pdus.iter().any(|pdu| pdu["n"] == 7));
+    let is_large = |body: &Value| body["edus"].to_string().len() > 100_000;
+    let inbox = Inbox::picky(&world.net, "beta", move |body| match body {
+        body if holds_bad(body) => Some(400),
+        body if is_large(body) => Some(413),
+        _ => None,
+    });
+    let mut batch = Batch::new();
+    let large = json!({ "x": "x".repeat(200_000) });
+    let units = [json!({ "n": 1 }), large, json!({ "n": 2 })].map(|content| Edu::new("m.direct_to_device", content));
+    Peers::add_to_outbox(&mut batch, server_name!("beta"), units.to_vec());
+    world.store.commit(batch).await.expect("committed");
+    world.script.says(&world.store, "!r", 0..120).await;
+    inbox.until("what can be taken", |inbox| inbox.numbers().len() == 119 && inbox.edus().len() == 2).await;
+    assert_eq!(inbox.numbers(), (0..120).filter(|n| *n != 7).collect::<Vec<_>>(), "in order");
+    assert_eq!(inbox.edus(), [json!({ "n": 1 }), json!({ "n": 2 })]);
+    world.until(|_| world.sender.is_settled()).await;
+    world.sender.stop().await;
+    assert!(!world.sender.retry(server_name!("beta")), "nothing of it waits any more");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_other_reasons_is_kept() {
+    let world = World::with(&[("!r", &["beta"])]).await;
+    for status in [401, 403, 404, 429, 500, 502] {
+        let inbox = Inbox::picky(&world.net, "beta", move |_| Some(status));
+        world.says("!r", 0..1).await;
+        world.until_failing("beta").await;
+        assert!(inbox.numbers().is_empty());
+        let inbox = Inbox::of(&world.net, "beta", |_| 200);
+        world.sender.retry(server_name!("beta"));
+        inbox.until(&format!("what was answered {status}"), |inbox| inbox.numbers().contains(&0)).await;
+        world.until(|_| world.sender.is_settled()).await;
+    }
+}
+
+#[tokio::test]
+async fn large_units_go_in_transactions_of_a_bounded_size() {
+    let world = World::with(&[("!r", &["beta"])]).await;
+    let inbox = Inbox::of(&world.net, "beta", |_| 200);
+    let mut batch = Batch::new();
+    let units = (0..12).map(|n| Edu::new("m.direct_to_device", json!([n, "x".repeat(1_000_000)]))).collect();
+    Peers::add_to_outbox(&mut batch, server_name!("beta"), units);
+    world.store.commit(batch).await.expect("committed");
+    inbox.until("12 units", |inbox| inbox.edus().len() == 12).await;
+    assert_eq!(
+        inbox.edus().iter().map(|edu| edu[0].as_u64()).collect::<Vec<_>>(),
+        (0..12).map(Some).collect::<Vec<_>>()
+    );
+    let transactions = inbox.transactions.lock();
+    let largest = transactions.iter().map(|(_, body)| body.to_string().len()).max();
+    assert!(largest < Some(4 * 1024 * 1024 + 1_000), "{largest:?}");
+}
+
+#[tokio::test]
+async fn who_missed_many_device_lists_is_sent_no_more_units_at_once_than_a_transaction_holds() {
+    let names: Vec<_> = (0..150).map(|n| format!("devices:@{n:03}:alpha")).collect();
+    let lists: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &["beta"][..])).collect();
+    let mut world = World::with(&lists).await;
+    let mut batch = Batch::new();
+    Peers::add_to_outbox(&mut batch, server_name!("beta"), vec![Edu::new("m.test", json!("outbox"))]);
+    world.net.cut("beta");
+    world.store.commit(batch).await.expect("committed");
+    for name in &names {
+        world.says(name, 0..1).await;
+    }
+    world.until_failing("beta").await;
+    world.sender.stop().await;
+    world.net.heal("beta");
+    let inbox = Inbox::of(&world.net, "beta", |_| 200);
+    world.restart().await;
+    let distinct = |inbox: &Inbox| inbox.edus().iter().map(Value::to_string).collect::<HashSet<_>>().len();
+    inbox.until("all units", |inbox| distinct(inbox) == 301).await;
+    let transactions = inbox.transactions.lock();
+    let most = transactions.iter().filter_map(|(_, body)| body["edus"].as_array().map(Vec::len)).max();
+    assert_eq!(most, Some(100));
+}
+
+#[tokio::test]
+async fn numbers_that_canonical_json_lacks_arrive() {
+    let world = World::with(&[("!r", &["beta"])]).await;
+    let inbox = Inbox::of(&world.net, "beta", |_| 200);
+    let content = json!({ "b": [1.5, 1e-7, 1e300, u64::MAX], "a": -0.0 });
+    let mut batch = Batch::new();
+    Peers::add_to_outbox(&mut batch, server_name!("beta"), vec![Edu::new("m.direct_to_device", content.clone())]);
+    world.store.commit(batch).await.expect("committed");
+    inbox.until("the unit", |inbox| inbox.edus() == std::slice::from_ref(&content)).await;
 }
 
 /// Small numbers from a seed, the same every time.

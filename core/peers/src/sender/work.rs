@@ -4,8 +4,10 @@ use lyceum_storage::Batch;
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Destination, Sender, outbox,
-    transaction::{Draft, Transaction},
+    Destination, Sender,
+    destination::State,
+    outbox,
+    transaction::{Draft, EDUS_MAX, Transaction},
 };
 use crate::{Call, PeerError, Target};
 
@@ -14,6 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest answer: a word on each event.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Units of an outbox read at once: each may be as large as a request of a client.
+const OUTBOX_PAGE: usize = EDUS_MAX / 10;
 
 impl Sender {
     /// Sees to it that a server's queue is worked off, now or when it is to be tried again.
@@ -71,6 +76,7 @@ impl Sender {
             };
             match self.send(destination, &transaction).await {
                 Ok(()) => self.delivered(destination, &transaction).await,
+                Err(error) if error.is_for_good() => self.refused(destination, &transaction, &error).await,
                 Err(error) => return self.give_up(destination, &error),
             }
         }
@@ -81,7 +87,7 @@ impl Sender {
         let _permit = self.inner.permits.acquire().await;
         destination.state.lock().tried_at = Some(self.now());
         let target = Target::at("/_matrix/federation/v1/send").segment(&transaction.id);
-        let call = Call::new(http::Method::PUT, target).json_bytes(transaction.body.clone());
+        let call = Call::new(http::Method::PUT, target).json_bytes(transaction.body(self.inner.peers.server()));
         let call = call.always().timeout(TIMEOUT).answer_bytes_max(ANSWER_BYTES_MAX);
         let answer = self.inner.peers.request(&destination.server, call).await?;
         tracing::trace!(server = %destination.server, answer = %String::from_utf8_lossy(&answer), "transaction taken");
@@ -92,14 +98,37 @@ impl Sender {
         destination.state.lock().delivered(transaction);
         self.changed();
         let server = destination.server.to_string();
-        metrics::counter!("lyceum_federation_sent_pdus_total", "server" => server.clone()).increment(transaction.pdus);
-        metrics::counter!("lyceum_federation_sent_edus_total", "server" => server).increment(transaction.edus);
-        if !transaction.outbox.is_empty() {
-            let mut batch = Batch::new();
-            outbox::remove(&mut batch, &destination.server, &transaction.outbox);
-            if let Err(error) = self.inner.store.commit(batch).await {
-                tracing::error!(%error, "delivered units could not be removed from the outbox");
-            }
+        let (pdus, edus) = transaction.held.counts();
+        metrics::counter!("lyceum_federation_sent_pdus_total", "server" => server.clone()).increment(pdus);
+        metrics::counter!("lyceum_federation_sent_edus_total", "server" => server).increment(edus);
+        self.take_out_of_outbox(destination, transaction).await;
+    }
+
+    /// The server takes this transaction neither now nor later, for something in it: that is looked for by halves, and left
+    /// out when it is found, so that it holds up nothing else.
+    async fn refused(&self, destination: &Destination, transaction: &Transaction, error: &PeerError) {
+        if let Some(halves) = transaction.held.halves() {
+            destination.state.lock().divide(halves);
+            return;
+        }
+        destination.state.lock().is_done(&transaction.held);
+        self.changed();
+        let server = destination.server.to_string();
+        let kind = if transaction.held.counts().0 > 0 { "pdu" } else { "edu" };
+        tracing::warn!(server, kind, %error, "something that a server never takes is not sent to it");
+        metrics::counter!("lyceum_federation_unsendable_total", "server" => server, "kind" => kind).increment(1);
+        self.take_out_of_outbox(destination, transaction).await;
+    }
+
+    async fn take_out_of_outbox(&self, destination: &Destination, transaction: &Transaction) {
+        let places = transaction.held.outbox();
+        if places.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        outbox::remove(&mut batch, &destination.server, &places);
+        if let Err(error) = self.inner.store.commit(batch).await {
+            tracing::error!(%error, "units that are done with could not be removed from the outbox");
         }
     }
 
@@ -132,6 +161,9 @@ impl Sender {
                 if let Some(transaction) = &state.in_flight {
                     return Ok(Some(transaction.clone()));
                 }
+                if let Some(part) = state.parts.pop() {
+                    return Ok(Some(self.begin(&mut state, part)));
+                }
                 if !state.has_work() {
                     state.is_worked_on = false;
                     return Ok(None);
@@ -141,36 +173,44 @@ impl Sender {
             self.fill_with_missed(destination, &mut draft).await?;
             let mut state = destination.state.lock();
             if !state.is_behind {
-                let queued = state.take_queued(draft.pdus_left(), draft.edus_left());
-                queued.iter().for_each(|piece| draft.add(piece));
+                state.take_queued(&mut draft);
             }
             let passing = state.take_passing(draft.edus_left());
-            passing.iter().for_each(|edu| draft.add_edu(edu));
-            let now_ms = self.inner.peers.shared.clock.now().get().into();
+            passing.iter().for_each(|edu| draft.add_passing(edu));
             if draft.is_empty() {
                 // Nothing of what was missed is of use any more.
-                state.delivered(&Transaction { rest: draft.rest, ..Transaction::default() });
+                state.is_done(&draft);
                 self.changed();
                 continue;
             }
-            let transaction = Arc::new(draft.finish(self.transaction_id(), self.inner.peers.server(), now_ms));
-            state.in_flight = Some(transaction.clone());
-            return Ok(Some(transaction));
+            return Ok(Some(self.begin(&mut state, draft)));
         }
+    }
+
+    fn begin(&self, state: &mut State, held: Draft) -> Arc<Transaction> {
+        let at_ms = self.inner.peers.shared.clock.now().get().into();
+        let transaction = Arc::new(Transaction { id: self.transaction_id(), at_ms, held });
+        state.in_flight = Some(transaction.clone());
+        transaction
     }
 
     async fn fill_from_outbox(&self, destination: &Destination, draft: &mut Draft) -> Result<(), PeerError> {
         if !std::mem::take(&mut destination.state.lock().has_outbox) {
             return Ok(());
         }
-        let units = outbox::first(&self.inner.store, &destination.server, draft.edus_left()).await;
-        // Looked for again until nothing is found: what is found now is there until it was delivered.
-        destination.state.lock().has_outbox |= !units.as_ref().is_ok_and(Vec::is_empty);
-        for (place, edu) in units? {
-            draft.add_edu(&edu);
-            draft.outbox.push(place);
+        let mut after = None;
+        loop {
+            let most = draft.edus_left().min(OUTBOX_PAGE);
+            let units = outbox::next(&self.inner.store, &destination.server, after, most).await;
+            // Looked for again until nothing is found: what is found now is there until it was delivered.
+            destination.state.lock().has_outbox |= after.is_some() || !units.as_ref().is_ok_and(Vec::is_empty);
+            let units = units?;
+            let all_have_room = units.iter().all(|(place, edu)| draft.add_edu(edu, Some(*place)));
+            after = units.last().map(|(place, _)| *place);
+            if !all_have_room || after.is_none() || draft.edus_left() == 0 {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn fill_with_missed(&self, destination: &Destination, draft: &mut Draft) -> Result<(), PeerError> {
@@ -178,10 +218,8 @@ impl Sender {
             let Some((about, from)) = destination.state.lock().take_missed() else { return Ok(()) };
             let (pdus, edus) = (draft.pdus_left(), draft.edus_left());
             let missed = self.inner.source.missed(&destination.server, &about, from, pdus, edus).await?;
-            for (_, piece) in &missed.pieces {
-                draft.add(piece);
-            }
-            if let Some(rest) = missed.rest_from {
+            let first_left = missed.pieces.iter().find(|(_, piece)| !draft.add(piece));
+            if let Some(rest) = first_left.map(|(position, _)| *position).or(missed.rest_from) {
                 draft.rest.insert(about, rest);
                 return Ok(());
             }

@@ -116,13 +116,17 @@ impl RoomsSource {
         server: &ServerName,
         user: &UserId,
         from: u64,
+        most: usize,
     ) -> Result<Missed, PeerError> {
         if !self.servers_of(user).await?.contains(server) {
             return Ok(Missed::default());
         }
         let now = self.accounts.user_devices(user).await.map_err(failed)?;
         let units = [Some(anew(user, &now)), signing_keys(user, &now)];
-        let pieces = units.into_iter().flatten().map(|edu| (from, Piece::Edu(Arc::new(edu)))).collect();
+        let pieces: Vec<_> = units.into_iter().flatten().map(|edu| (from, Piece::Edu(Arc::new(edu)))).collect();
+        if pieces.len() > most {
+            return Ok(Missed { pieces: Vec::new(), rest_from: Some(from) });
+        }
         Ok(Missed { pieces, rest_from: None })
     }
 }
