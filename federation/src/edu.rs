@@ -67,8 +67,12 @@ struct Unit<'a> {
 
 impl Unit<'_> {
     fn read<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
-        Ok(serde_json::from_str(self.content.get())?)
+        parse(self.content)
     }
+}
+
+fn parse<T: DeserializeOwned>(said: &RawValue) -> Result<T, Trouble> {
+    Ok(serde_json::from_str(said.get())?)
 }
 
 /// Hearing what one server tells.

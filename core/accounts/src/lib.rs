@@ -65,7 +65,7 @@ pub use keys::{
 };
 pub use lifecycle::OtherSessions;
 pub use login_tokens::{LOGIN_TOKEN_LIFETIME_MS, OPENID_TOKEN_LIFETIME_MS};
-pub use presence::{Presence, PresenceBook, STATUS_BYTES_MAX};
+pub use presence::{Presence, PresenceBook, RemotePresence, STATUS_BYTES_MAX};
 pub use privacy::{InviteVerdict, Privacy};
 pub use profile::{AVATAR_URL, DISPLAY_NAME, MemberProfile};
 pub use push_rules::{Notice, PushRules};

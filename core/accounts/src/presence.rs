@@ -19,6 +19,15 @@ const IDLE_AFTER: Duration = Duration::from_secs(5 * 60);
 /// Somebody who has not synced for so long is offline.
 const OFFLINE_AFTER: Duration = Duration::from_secs(60);
 
+/// Somebody of another server is what it said for so long; then they are offline. Other servers do the same.
+const TOLD_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// Other servers are told again of those who stay as they are, before these count as offline there.
+const REMIND_AFTER: Duration = Duration::from_secs(20 * 60);
+
+/// People that other servers are told again of at once.
+const REMINDERS_MAX: usize = 1_000;
+
 /// People whose presence is kept; the one who changed longest ago is forgotten first.
 const PEOPLE_MAX: usize = 200_000;
 
@@ -39,14 +48,45 @@ pub struct Presence {
     last_active: Option<Duration>,
     /// When they last synced, by the monotonic clock; remote people never do here.
     last_sync: Option<Duration>,
+    /// What their server said and when, by the monotonic clock; nothing of people of this server.
+    told: Option<Told>,
+    /// When it last changed, or others were told of it again, by the monotonic clock.
+    said_at: Duration,
     /// The change that made this.
     pub version: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    at: Duration,
+    is_active: bool,
+}
+
 impl Presence {
     fn unknown() -> Self {
-        Self { state: PresenceState::Offline, status_message: None, last_active: None, last_sync: None, version: 0 }
+        Self {
+            state: PresenceState::Offline,
+            status_message: None,
+            last_active: None,
+            last_sync: None,
+            told: None,
+            said_at: Duration::ZERO,
+            version: 0,
+        }
     }
+}
+
+/// How somebody is there, as another server says.
+#[derive(Debug, Clone)]
+pub struct RemotePresence {
+    /// Online, unavailable, offline, busy.
+    pub state: PresenceState,
+    /// What they say of themselves.
+    pub status_message: Option<String>,
+    /// How long ago they did something.
+    pub active_ago: Duration,
+    /// Whether they are doing something: it counts until their server says otherwise.
+    pub is_active: bool,
 }
 
 /// Who is there. Cheap to clone.
@@ -55,6 +95,7 @@ pub struct PresenceBook {
     clock: Arc<dyn Clock>,
     state: Arc<Mutex<Book>>,
     changes: broadcast::Sender<OwnedUserId>,
+    reminders: broadcast::Sender<OwnedUserId>,
 }
 
 #[derive(Default)]
@@ -73,6 +114,7 @@ impl PresenceBook {
             clock,
             state: Arc::new(Mutex::new(Book { version, ..Book::default() })),
             changes: broadcast::Sender::new(LISTENER_CHANGES),
+            reminders: broadcast::Sender::new(LISTENER_CHANGES),
         }
     }
 
@@ -84,6 +126,11 @@ impl PresenceBook {
     /// Tells whose presence changes, from now on.
     pub fn listen(&self) -> broadcast::Receiver<OwnedUserId> {
         self.changes.subscribe()
+    }
+
+    /// Tells of whom other servers are to be told again although nothing changed, from now on.
+    pub fn listen_for_reminders(&self) -> broadcast::Receiver<OwnedUserId> {
+        self.reminders.subscribe()
     }
 
     /// Somebody says how they are there.
@@ -101,12 +148,13 @@ impl PresenceBook {
     }
 
     /// Another server says how somebody of theirs is there.
-    pub fn receive(&self, user: &UserId, state: PresenceState, message: Option<String>, active_ago: Option<Duration>) {
+    pub fn receive(&self, user: &UserId, said: RemotePresence) {
         let now = self.clock.monotonic();
         self.change(user, |presence| {
-            presence.last_active = active_ago.map(|ago| now.saturating_sub(ago));
-            presence.state = state;
-            presence.status_message = message;
+            presence.last_active = Some(now.saturating_sub(said.active_ago));
+            presence.told = Some(Told { at: now, is_active: said.is_active });
+            presence.state = said.state;
+            presence.status_message = said.status_message;
         });
     }
 
@@ -160,7 +208,8 @@ impl PresenceBook {
 
     /// Whether somebody is doing something now.
     pub fn is_active(&self, presence: &Presence) -> bool {
-        presence.state == PresenceState::Online && self.active_ago(presence).is_some_and(|ago| ago < OFFLINE_AFTER)
+        let recently = || self.active_ago(presence).is_some_and(|ago| ago < OFFLINE_AFTER);
+        presence.state == PresenceState::Online && presence.told.map_or_else(recently, |told| told.is_active)
     }
 
     /// Who changed after `since`, oldest change first, at most `limit`. The second value is the change to go on from.
@@ -171,15 +220,23 @@ impl PresenceBook {
         (page.into_iter().map(|(_, user)| user.clone()).collect(), next)
     }
 
-    /// Lets who does nothing become unavailable, and who no longer syncs go offline. Called now and then by the workers;
-    /// answers who changed.
+    /// Lets who does nothing become unavailable, and who no longer syncs go offline; of those who stay as they are, reminds
+    /// others. Called now and then by the workers; answers who changed.
     pub fn settle(&self) -> Vec<OwnedUserId> {
+        let changed = self.let_go();
+        self.remind();
+        changed
+    }
+
+    fn let_go(&self) -> Vec<OwnedUserId> {
         let now = self.clock.monotonic();
         let past = |at: Option<Duration>, limit: Duration| at.is_some_and(|at| now.saturating_sub(at) >= limit);
         let due: Vec<_> = {
             let book = self.state.lock();
             let after = |presence: &Presence| match presence.state {
                 PresenceState::Offline => None,
+                // What somebody does elsewhere is for their server to say.
+                _ if let Some(told) = presence.told => past(Some(told.at), TOLD_FOR).then_some(PresenceState::Offline),
                 _ if past(presence.last_sync, OFFLINE_AFTER) => Some(PresenceState::Offline),
                 PresenceState::Online if past(presence.last_active, IDLE_AFTER) => Some(PresenceState::Unavailable),
                 _ => None,
@@ -194,10 +251,27 @@ impl PresenceBook {
             .collect()
     }
 
+    /// Of people of this server only: of others their own servers remind everybody.
+    fn remind(&self) {
+        let now = self.clock.monotonic();
+        let mut book = self.state.lock();
+        let is_due = |presence: &Presence| {
+            let is_there = presence.state != PresenceState::Offline && presence.told.is_none();
+            is_there && now.saturating_sub(presence.said_at) >= REMIND_AFTER
+        };
+        for (user, presence) in book.people.iter_mut().filter(|(_, one)| is_due(one)).take(REMINDERS_MAX) {
+            presence.said_at = now;
+            // Nobody may be listening, which is no fault.
+            let _ = self.reminders.send(user.clone());
+        }
+    }
+
     fn change(&self, user: &UserId, change: impl FnOnce(&mut Presence)) {
+        let now = self.clock.monotonic();
         let mut book = self.state.lock();
         let mut presence = book.people.remove(user).unwrap_or_else(Presence::unknown);
         change(&mut presence);
+        presence.said_at = now;
         book.version += 1;
         let before = std::mem::replace(&mut presence.version, book.version);
         book.log.remove(&before);
@@ -243,5 +317,56 @@ mod tests {
         assert_eq!(book.of(anna).state, PresenceState::Offline);
         assert_eq!(book.since(seen, 10).0, [anna], "one entry however often somebody changed");
         assert!(book.since(book.version(), 10).0.is_empty());
+    }
+
+    #[test]
+    fn who_is_elsewhere_is_as_their_server_said_until_it_is_silent_for_long() {
+        let clock = ManualClock::at(5);
+        let book = PresenceBook::new(Arc::new(clock.clone()));
+        let ben = user_id!("@ben:elsewhere");
+        let online = RemotePresence {
+            state: PresenceState::Online,
+            status_message: None,
+            active_ago: Duration::ZERO,
+            is_active: true,
+        };
+        book.receive(ben, online.clone());
+        clock.advance(Duration::from_secs(25 * 60));
+        assert!(book.settle().is_empty() && book.is_active(&book.of(ben)), "his server said that he is active");
+        book.receive(ben, RemotePresence { is_active: false, ..online });
+        clock.advance(Duration::from_secs(25 * 60));
+        assert!(book.settle().is_empty() && !book.is_active(&book.of(ben)));
+        clock.advance(Duration::from_secs(5 * 60));
+        assert_eq!(book.settle(), [ben]);
+        assert_eq!(book.of(ben).state, PresenceState::Offline);
+    }
+
+    #[test]
+    fn others_are_reminded_of_who_stays_and_of_nobody_else() {
+        let clock = ManualClock::at(5);
+        let book = PresenceBook::new(Arc::new(clock.clone()));
+        let (anna, ben) = (user_id!("@anna:test"), user_id!("@ben:elsewhere"));
+        let mut reminders = book.listen_for_reminders();
+        let said = RemotePresence {
+            state: PresenceState::Online,
+            status_message: None,
+            active_ago: TOLD_FOR,
+            is_active: false,
+        };
+        book.receive(ben, said);
+        let mut reminded = Vec::new();
+        for minute in 1..=50 {
+            clock.advance(Duration::from_secs(30));
+            book.note_sync(anna, &PresenceState::Online);
+            clock.advance(Duration::from_secs(30));
+            book.settle();
+            while let Ok(user) = reminders.try_recv() {
+                reminded.push((minute, user));
+            }
+        }
+        assert_eq!(reminded, [(21, anna.to_owned()), (41, anna.to_owned())]);
+        clock.advance(Duration::from_secs(3600));
+        book.settle();
+        assert!(reminders.try_recv().is_err(), "she is gone");
     }
 }

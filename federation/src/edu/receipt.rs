@@ -2,11 +2,11 @@
 //! wrong says nothing of the others.
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, events::receipt::Receipt};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-use super::Hearing;
+use super::{Hearing, parse};
 use crate::intake::Trouble;
 
 /// Receipts of one unit that are taken in.
@@ -73,8 +73,4 @@ impl Hearing<'_> {
         self.rooms.read_elsewhere(&user, room, data.thread, event, data.ts).await?;
         Ok(())
     }
-}
-
-fn parse<T: DeserializeOwned>(said: &RawValue) -> Result<T, Trouble> {
-    Ok(serde_json::from_str(said.get())?)
 }

@@ -125,6 +125,22 @@ async fn presence_is_seen_on_the_other_side() {
 }
 
 #[tokio::test]
+async fn who_stays_online_stays_so_on_the_other_side() {
+    let two = Two::meet().await;
+    two.share(json!({})).await;
+    let book = |server: &str| two.campus.host(server).server.accounts().presence().clone();
+    let ann = ruma::OwnedUserId::try_from(&*two.ann.id).expect("a user id");
+    for _ in 0..70 {
+        two.ann.syncs("timeout=0").await;
+        two.campus.clock.advance(std::time::Duration::from_secs(30));
+        book(ALPHA).settle();
+        two.campus.settle().await;
+        book(BETA).settle();
+    }
+    assert_eq!(book(BETA).of(&ann).state.as_str(), "online", "ann is there all the time");
+}
+
+#[tokio::test]
 async fn three_servers_hear_everything() {
     let campus = Campus::of([ALPHA, BETA, GAMMA]).await;
     let (ann, ben) = (campus.person_at(ALPHA, "ann").await, campus.person_at(BETA, "ben").await);

@@ -1,6 +1,7 @@
 //! What servers tell beside events: believed of the teller's own people only.
 
 use serde_json::{Value, json};
+use std::time::Duration;
 
 use crate::support::peer::Shared;
 
@@ -120,6 +121,32 @@ async fn how_people_are_there_is_shown_to_those_who_share_a_room() {
     assert_eq!((&after["presence"], &after["status_msg"]), (&json!("online"), &json!("at work")));
     let eve = user("@eve:gamma.example");
     assert_eq!(alpha.server.accounts().presence().of(&eve).state.as_str(), "offline", "nobody here knows eve");
+}
+
+#[tokio::test]
+async fn each_person_of_a_unit_is_heard_and_believed_until_half_an_hour_of_silence() {
+    let shared = Shared::begin().await;
+    let (alpha, beta) = (shared.alpha(), shared.beta());
+    let Shared { ann, ben, room, .. } = &shared;
+    let eve = shared.campus.person_at("beta.example", "eve").await;
+    eve.joins(room).await;
+    shared.campus.settle().await;
+    let status = async |who: &str| ann.get(&format!("/_matrix/client/v3/presence/{who}/status")).await.ok();
+    // Some leave out when somebody was active, or say nonsense of it; some speak of people who are none.
+    let push = json!([
+        { "user_id": "nobody", "presence": "online" },
+        { "user_id": ben.id, "presence": "online", "currently_active": true },
+        { "user_id": eve.id, "presence": "unavailable", "last_active_ago": -5, "status_msg": null },
+    ]);
+    beta.tells(alpha, "1", &[unit("m.presence", json!({ "push": push }))]).await.ok();
+    let now = status(&ben.id).await;
+    assert_eq!((&now["presence"], &now["currently_active"]), (&json!("online"), &json!(true)));
+    assert_eq!(status(&eve.id).await["presence"], "unavailable");
+    for (minutes, expected) in [(29, "online"), (1, "offline")] {
+        shared.campus.clock.advance(Duration::from_secs(minutes * 60));
+        alpha.server.accounts().presence().settle();
+        assert_eq!(status(&ben.id).await["presence"], expected, "{minutes} minutes later");
+    }
 }
 
 fn user(id: &str) -> ruma::OwnedUserId {

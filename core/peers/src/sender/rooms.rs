@@ -32,6 +32,7 @@ pub struct RoomsSource {
     accounts: Accounts,
     typing: Mutex<broadcast::Receiver<TypingChange>>,
     presence: Mutex<broadcast::Receiver<OwnedUserId>>,
+    reminders: Mutex<broadcast::Receiver<OwnedUserId>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> PeerError {
@@ -41,12 +42,13 @@ fn failed(error: impl std::fmt::Display) -> PeerError {
 impl RoomsSource {
     /// What these rooms and people have to tell.
     pub fn new(rooms: &Rooms, accounts: &Accounts) -> Self {
-        let (typing, presence) = (rooms.typing().listen(), accounts.presence().listen());
+        let (typing, presence) = (rooms.typing().listen(), accounts.presence());
         Self {
             rooms: rooms.clone(),
             accounts: accounts.clone(),
             typing: Mutex::new(typing),
-            presence: Mutex::new(presence),
+            presence: Mutex::new(presence.listen()),
+            reminders: Mutex::new(presence.listen_for_reminders()),
         }
     }
 
@@ -236,9 +238,11 @@ impl Source for RoomsSource {
         loop {
             let telling = {
                 let (mut typing, mut presence) = (self.typing.lock().await, self.presence.lock().await);
+                let mut reminders = self.reminders.lock().await;
                 tokio::select! {
                     change = typing.recv() => News::typing(change),
                     change = presence.recv() => News::presence(change),
+                    who = reminders.recv() => News::presence(who),
                 }
             };
             match self.news(telling).await {
