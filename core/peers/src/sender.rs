@@ -22,6 +22,7 @@ mod outbox;
 mod rooms;
 mod source;
 mod status;
+mod tidy;
 mod transaction;
 mod work;
 
@@ -82,6 +83,8 @@ struct Inner {
     /// What makes this start's transaction ids unlike those of any other.
     run: String,
     transactions: AtomicU64,
+    /// The day that was last begun, since 1970.
+    day: AtomicU64,
     stopping: watch::Sender<bool>,
 }
 
@@ -104,6 +107,7 @@ impl Sender {
             permits: Semaphore::new(TRANSACTIONS_MAX),
             run,
             transactions: AtomicU64::default(),
+            day: AtomicU64::default(),
             stopping: watch::Sender::new(false),
         };
         let sender = Self { inner: Arc::new(inner) };

@@ -32,7 +32,14 @@ pub(crate) const BEHIND: Table<(String, String), u64> = Table::new(
 pub(crate) const OUTBOX: Table<(String, u64, u64), OutboxRow> = Table::new(
     "p.outbox",
     "units for other servers that have no place in a room; written in the batch of the act that makes them, removed when \
-     delivered; grows while a server is away",
+     delivered; grows while a server is away, up to UNITS_MAX of KEPT_DAYS for each, of which the oldest go first",
+);
+
+/// By the day since 1970: where the stream was when it began.
+pub(crate) const DAYS: Table<u64, u64> = Table::new(
+    "p.days",
+    "how old a position is; written by the sender once a day, read to find what is too old in the outboxes; one row for each \
+     of KEPT_DAYS",
 );
 
 /// How often the sender was started.

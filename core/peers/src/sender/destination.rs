@@ -75,6 +75,8 @@ pub(crate) struct State {
     /// What is durably noted as not delivered.
     pub(crate) noted: Behind,
     pub(crate) has_outbox: bool,
+    /// Acts that put something into its outbox since that was measured.
+    pub(crate) put_into_outbox: u32,
     pub(crate) is_worked_on: bool,
     pub(crate) failing: Option<Failing>,
     pub(crate) tried_at: Option<Duration>,

@@ -104,7 +104,10 @@ impl Sender {
         for server in commit.subjects.iter().filter_map(outbox::server_of) {
             if self.inner.peers.allows(server) {
                 let destination = self.destination(server);
-                destination.state.lock().has_outbox = true;
+                let mut state = destination.state.lock();
+                state.has_outbox = true;
+                state.put_into_outbox = state.put_into_outbox.saturating_add(1);
+                drop(state);
                 self.work_soon(&destination);
             }
         }
@@ -164,6 +167,9 @@ impl Sender {
             self.inner.peers.shared.clock.sleep(KEEP_AFTER).await;
             if let Err(error) = self.keep().await {
                 tracing::warn!(%error, "what is yet to be sent could not be noted, trying again");
+            }
+            if let Err(error) = self.tidy_outboxes().await {
+                tracing::warn!(%error, "outboxes could not be tidied; it is tried again later");
             }
         }
     }

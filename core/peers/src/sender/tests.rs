@@ -455,6 +455,31 @@ async fn who_missed_many_device_lists_is_sent_no_more_units_at_once_than_a_trans
 }
 
 #[tokio::test]
+async fn who_is_away_for_months_is_sent_what_is_of_use_still() {
+    let world = World::with(&[("!r", &["beta"])]).await;
+    let inbox = Inbox::of(&world.net, "beta", |_| 200);
+    world.net.cut("beta");
+    for (days, said) in [(1, "old"), (59, "young"), (2, "new")] {
+        let mut batch = Batch::new();
+        Peers::add_to_outbox(&mut batch, server_name!("beta"), vec![Edu::new("m.direct_to_device", json!(said))]);
+        world.store.commit(batch).await.expect("committed");
+        world.until_failing("beta").await;
+        // A look at the outboxes is taken a moment after each commit.
+        for _ in 0..5 {
+            world.net.pass(Duration::from_secs(2));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
+        world.net.pass(Duration::from_secs(days * 24 * 60 * 60));
+    }
+    world.net.heal("beta");
+    world.sender.retry(server_name!("beta"));
+    inbox.until("what is of use", |inbox| inbox.edus().contains(&json!("new"))).await;
+    assert_eq!(inbox.edus(), ["young", "new"]);
+}
+
+#[tokio::test]
 async fn numbers_that_canonical_json_lacks_arrive() {
     let world = World::with(&[("!r", &["beta"])]).await;
     let inbox = Inbox::of(&world.net, "beta", |_| 200);
