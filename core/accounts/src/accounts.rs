@@ -8,7 +8,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{Mutex, MutexGuard};
@@ -63,6 +63,8 @@ struct Inner {
     taking: Taking,
     /// Messages to devices since their inboxes were measured.
     inbox_sizes: Cache<String, u32>,
+    /// Messages of other servers to devices since the remembered ones were counted.
+    peer_messages: AtomicU32,
     presence: PresenceBook,
     /// When devices were last noted as seen.
     seen: Cache<String, u64>,
@@ -156,6 +158,7 @@ impl Accounts {
             keys_left: Cache::new(SESSIONS_CACHED),
             taking: Taking::default(),
             inbox_sizes: Cache::new(SESSIONS_CACHED),
+            peer_messages: AtomicU32::default(),
             presence: PresenceBook::new(clock.clone()),
             seen: Cache::new(SESSIONS_CACHED),
             exclusive: OnceLock::new(),
@@ -213,6 +216,10 @@ impl Accounts {
 
     pub(crate) fn inbox_sizes(&self) -> &Cache<String, u32> {
         &self.0.inbox_sizes
+    }
+
+    pub(crate) fn peer_messages(&self) -> &AtomicU32 {
+        &self.0.peer_messages
     }
 
     pub(crate) fn push_rules_cache(&self) -> &Cache<OwnedUserId, ReadAt<PushRules>> {

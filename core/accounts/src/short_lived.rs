@@ -1,6 +1,7 @@
 //! Things given out for a while and then forgotten: nonces, interactive authentication, login and OpenID tokens.
 
 use lyceum_storage::Batch;
+use std::sync::atomic::Ordering;
 
 use crate::{
     Accounts,
@@ -10,6 +11,12 @@ use crate::{
 
 /// Expired rows removed in one step of the sweep.
 const SWEEP_ROWS: usize = 500;
+
+/// Transactions of other servers that are remembered; of more the oldest are forgotten.
+const PEER_TRANSACTIONS_MAX: usize = 500_000;
+
+/// They are counted after so many new ones.
+const COUNTED_EVERY: u32 = 50_000;
 
 /// What kinds there are. The name is part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,8 @@ pub(crate) enum Kind {
     OpenId,
     /// A transaction of messages to devices that was carried out.
     ToDevice,
+    /// The same of another server.
+    PeerToDevice,
 }
 
 impl Kind {
@@ -34,6 +43,7 @@ impl Kind {
             Self::LoginToken => "login",
             Self::OpenId => "openid",
             Self::ToDevice => "to-device",
+            Self::PeerToDevice => "peer-to-device",
         }
     }
 }
@@ -78,9 +88,13 @@ impl Accounts {
         batch.put(&SHORT_LIVED, (kind.name(), key), &ShortLivedRow { content, ..row.clone() });
     }
 
-    /// Removes what has expired. Called now and then by the workers; answers how many rows went.
+    /// Removes what has expired or is too much. Called now and then by the workers; answers how many rows went.
     pub async fn sweep(&self) -> Result<usize> {
         let mut removed = 0;
+        if self.peer_messages().load(Ordering::Relaxed) >= COUNTED_EVERY {
+            removed += self.forget_oldest(Kind::PeerToDevice, PEER_TRANSACTIONS_MAX).await?;
+            self.peer_messages().store(0, Ordering::Relaxed);
+        }
         loop {
             let scan = EXPIRIES.all().before(&EXPIRIES, (self.now_ms(), "", &[])).limit(SWEEP_ROWS);
             let rows = self.store().scan(&EXPIRIES, scan).await?;
@@ -94,5 +108,66 @@ impl Accounts {
             self.store().commit(batch).await?;
             removed += rows.len();
         }
+    }
+
+    /// Removes the oldest rows of a kind, but for so many. Answers how many went.
+    async fn forget_oldest(&self, kind: Kind, most: usize) -> Result<usize> {
+        let (mut count, mut after) = (0, None);
+        while let Some(page) = self.expiring(kind, &mut after).await? {
+            count += page.len();
+        }
+        let surplus = count.saturating_sub(most);
+        let (mut removed, mut after) = (0, None);
+        while removed < surplus
+            && let Some(page) = self.expiring(kind, &mut after).await?
+        {
+            let mut batch = Batch::new();
+            for (expires_ms, kind, key) in page.iter().take(surplus - removed) {
+                batch.delete(&EXPIRIES, (*expires_ms, kind, key)).delete(&SHORT_LIVED, (kind, key));
+                removed += 1;
+            }
+            if !batch.is_empty() {
+                self.store().commit(batch).await?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The next page of what expires, oldest first: of it those of a kind. Nothing after the last.
+    async fn expiring(&self, kind: Kind, after: &mut Option<Expiry>) -> Result<Option<Vec<Expiry>>> {
+        let mut scan = EXPIRIES.all().limit(SWEEP_ROWS);
+        if let Some((expires_ms, kind, key)) = after {
+            scan = scan.after(&EXPIRIES, (*expires_ms, kind, key));
+        }
+        let rows = self.store().scan(&EXPIRIES, scan).await?;
+        let Some((last, ())) = rows.last() else { return Ok(None) };
+        *after = Some(last.clone());
+        Ok(Some(rows.into_iter().map(|(key, ())| key).filter(|(_, name, _)| name == kind.name()).collect()))
+    }
+}
+
+/// When something expires, its kind and its key.
+type Expiry = (u64, String, Vec<u8>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn of_one_kind_the_oldest_are_forgotten() {
+        let Fixture { accounts, clock } = Fixture::with_people(&[]).await;
+        for n in 0..600_u32 {
+            let mut batch = Batch::new();
+            accounts.keep_once(&mut batch, Kind::PeerToDevice, &n.to_be_bytes(), 1_000_000);
+            accounts.keep_once(&mut batch, Kind::ToDevice, &n.to_be_bytes(), 1_000_000);
+            accounts.store().commit(batch).await.unwrap();
+            clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(accounts.forget_oldest(Kind::PeerToDevice, 40).await.unwrap(), 560);
+        let kept = async |kind, n: u32| accounts.kept(kind, &n.to_be_bytes()).await.unwrap().is_some();
+        assert!(!kept(Kind::PeerToDevice, 559).await && kept(Kind::PeerToDevice, 560).await);
+        assert!(kept(Kind::ToDevice, 0).await, "others are as they were");
     }
 }

@@ -83,7 +83,8 @@ pub(crate) struct ShortLivedRow {
 /// Nonces, interactive authentication, login tokens, OpenID tokens.
 pub(crate) const SHORT_LIVED: Table<(String, Vec<u8>), ShortLivedRow> = Table::new(
     "a.short-lived",
-    "(kind, key); written when one is given out; removed at use or by the sweep after it expired",
+    "(kind, key); written when one is given out or a transaction carried out; removed at use or by the sweep after it \
+     expired; of other servers' transactions PEER_TRANSACTIONS_MAX",
 );
 
 /// When the rows of SHORT_LIVED expire.
@@ -242,6 +243,22 @@ pub(crate) const REMOTE_LISTS: Table<String, RemoteListRow> = Table::new(
     "a.remote-lists",
     "by remote user; written from federation, read when keys are asked for; at most one row for each person of another \
      server with whom somebody here shared a room",
+);
+
+/// Which changes of a remote person's devices have been heard of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeardChangesRow {
+    /// The whole list was told when all up to this one had happened.
+    pub(crate) told: u64,
+    /// Those that came one by one since then, oldest first.
+    pub(crate) since: Vec<u64>,
+}
+
+/// Changes of remote people's devices.
+pub(crate) const HEARD_CHANGES: Table<String, HeardChangesRow> = Table::new(
+    "a.heard-changes",
+    "by remote user; written when a change comes, removed when the whole list is told; at most one row for each row of \
+     REMOTE_LISTS, with the last HEARD_MAX changes",
 );
 
 /// A message to a device.

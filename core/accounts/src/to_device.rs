@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lyceum_storage::{Batch, Position, Subject};
 use ruma::{DeviceId, OwnedUserId, UserId};
 use serde_json::{Value, value::RawValue};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use crate::{
     AccountError, Accounts,
@@ -31,6 +31,9 @@ const MEASURED_EVERY: u32 = 2_000;
 
 /// How long a transaction id is remembered.
 const TRANSACTION_MS: u64 = 2 * 60 * 60_000;
+
+/// The same of other servers, which try again for days.
+const PEER_TRANSACTION_MS: u64 = 7 * 24 * 60 * 60_000;
 
 /// Bytes of a transaction's hash that make the id other servers see.
 const MESSAGE_ID_BYTES: usize = 18;
@@ -109,10 +112,17 @@ impl Accounts {
     ) -> Result<bool> {
         check_messages(kind, messages)?;
         let transaction = sender.digest(kind);
-        if self.kept(Kind::ToDevice, &transaction).await?.is_some() {
+        let is_local = self.is_local(sender.user);
+        let kept = if is_local { Kind::ToDevice } else { Kind::PeerToDevice };
+        if self.kept(kept, &transaction).await?.is_some() {
             return Ok(false);
         }
-        self.keep_once(batch, Kind::ToDevice, &transaction, TRANSACTION_MS);
+        if is_local {
+            self.keep_once(batch, kept, &transaction, TRANSACTION_MS);
+        } else {
+            self.peer_messages().fetch_add(1, Ordering::Relaxed);
+            self.keep_once(batch, kept, &transaction, PEER_TRANSACTION_MS);
+        }
         let mut rows = Vec::new();
         for (user, devices) in messages.iter().filter(|(user, _)| self.is_local(user)) {
             for (device, content) in devices {
@@ -446,6 +456,23 @@ mod tests {
         assert!(story.send_as("PHONE", "one", "same").await);
         assert!(!story.send_as("PHONE", "one", "same").await);
         assert_eq!(story.reads("PHONE", Some(start), story.now(), 100).await, ["one"]);
+    }
+
+    #[tokio::test]
+    async fn what_another_server_sent_is_known_again_after_days() {
+        let story = Story::begin().await;
+        let start = story.now();
+        let content = to_raw_value(&serde_json::json!({ "text": "one" })).unwrap();
+        let messages =
+            BTreeMap::from([(user_id!("@anna:test").to_owned(), BTreeMap::from([("PHONE".to_owned(), content)]))]);
+        let eve = ToDeviceSender { user: user_id!("@eve:elsewhere"), scope: "elsewhere", transaction: "same" };
+        for (days, is_new) in [(0, true), (6, false), (2, true)] {
+            story.fixture.clock.advance(std::time::Duration::from_secs(days * 24 * 60 * 60));
+            story.fixture.accounts.sweep().await.unwrap();
+            let sent = story.fixture.accounts.send_to_devices(eve, "m.test", &messages, |_| ()).await.unwrap();
+            assert_eq!(sent, is_new, "{days} days later");
+        }
+        assert_eq!(story.reads("PHONE", Some(start), story.now(), 100).await, ["one", "one"]);
     }
 
     #[tokio::test]

@@ -22,21 +22,18 @@ pub(super) struct Update {
     device_id: String,
     device_display_name: Option<String>,
     stream_id: u64,
-    #[serde(default)]
-    prev_id: Vec<u64>,
-    #[serde(default)]
-    deleted: bool,
+    prev_id: Option<Vec<u64>>,
+    deleted: Option<bool>,
     keys: Option<Object>,
 }
 
 impl Hearing<'_> {
     pub(super) async fn device_list(self, content: Result<Update, Trouble>) -> Result<(), Trouble> {
-        let Update { user_id: user, device_id, device_display_name, stream_id, mut prev_id, deleted, keys } = content?;
+        let Update { user_id: user, device_id, device_display_name, stream_id, prev_id, deleted, keys } = content?;
         self.check_own(&user)?;
         self.check_company(&user).await?;
-        if prev_id.len() > PREV_MAX {
-            prev_id.clear();
-        }
+        let prev_id = prev_id.filter(|prev| prev.len() <= PREV_MAX).unwrap_or_default();
+        let deleted = deleted.unwrap_or_default();
         if prev_id.is_empty() && self.rooms.joined_rooms(&user).await?.is_empty() {
             // Somebody in a room of which part of the state is still to come: who is told of it then is to ask.
             self.accounts.note_remote_devices(&user).await?;

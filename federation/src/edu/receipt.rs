@@ -1,7 +1,7 @@
 //! `m.receipt`: how far people of another server have read, threads included. Each receipt is read by itself, for one that is
 //! wrong says nothing of the others.
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, events::receipt::Receipt};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, events::receipt::ReceiptThread};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -28,9 +28,16 @@ struct OfRoom {
 /// How far one person has read.
 #[derive(Deserialize)]
 struct Read {
-    data: Receipt,
+    data: Data,
     /// Taken as they are: to whoever is told of it, an id is a name.
     event_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    ts: Option<MilliSecondsSinceUnixEpoch>,
+    /// Some servers write `null` for one of no thread.
+    thread_id: Option<ReceiptThread>,
 }
 
 impl Hearing<'_> {
@@ -70,7 +77,8 @@ impl Hearing<'_> {
         if event.len() > EVENT_ID_BYTES_MAX {
             return Err(Trouble::there("an event id is too long"));
         }
-        self.rooms.read_elsewhere(&user, room, data.thread, event, data.ts).await?;
+        let thread = data.thread_id.unwrap_or_default();
+        self.rooms.read_elsewhere(&user, room, thread, event, data.ts).await?;
         Ok(())
     }
 }

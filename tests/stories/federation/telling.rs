@@ -59,6 +59,13 @@ async fn who_read_how_far_is_shown_by_thread() {
     let receipts = ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt");
     assert_eq!(receipts[&later]["m.read"][&ben.id], json!({ "ts": 5 }));
     assert_eq!(receipts[&reply]["m.read"][&ben.id], json!({ "ts": 6, "thread_id": root }));
+    // To some servers no thread is `null`.
+    let last = ann.says(room, "last").await;
+    let nothing = json!({ "ts": 8, "thread_id": null });
+    ann.syncs("timeout=0").await;
+    beta.tells(alpha, "null", &[read(&ben.id, &last, nothing)]).await.ok();
+    let receipts = ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt");
+    assert_eq!(receipts[&last]["m.read"][&ben.id], json!({ "ts": 8 }));
     // Back it does not go.
     beta.tells(alpha, "3", &[read(&ben.id, &root, json!({ "ts": 7 }))]).await.ok();
     assert_eq!(ephemeral(&ann.syncs("timeout=0").await, room, "m.receipt"), Value::Null);
@@ -174,7 +181,13 @@ async fn a_message_to_a_device_arrives_once() {
     beta.tells(alpha, "2", &[message(&ben.id, "m1", "one again")]).await.ok();
     gamma.tells(alpha, "1", &[message(&ben.id, "m3", "forged")]).await.ok();
     beta.tells(alpha, "3", &[message(&ben.id, &"long".repeat(20), "long")]).await.ok();
-    assert_eq!(texts(&ann.syncs("timeout=0").await), ["one", "two"]);
+    beta.tells(alpha, "4", &[message(&ben.id, &"long".repeat(20), "long again")]).await.ok();
+    assert_eq!(texts(&ann.syncs("timeout=0").await), ["one", "two", "long"]);
+    // A server that could not be sure of its answer comes again when it can.
+    shared.campus.clock.advance(Duration::from_secs(3 * 24 * 60 * 60));
+    alpha.server.accounts().sweep().await.expect("the store answers");
+    beta.tells(alpha, "5", &[message(&ben.id, "m1", "one after days")]).await.ok();
+    assert!(texts(&ann.syncs("timeout=0").await).is_empty());
 }
 
 fn device(user: &str, device: &str) -> Value {
@@ -242,6 +255,16 @@ async fn devices_are_kept_in_step_and_asked_for_when_a_change_was_missed() {
     gone["content"]["deleted"] = json!(true);
     beta.tells(alpha, "5", &[gone]).await.ok();
     assert_eq!(devices().await, Vec::<String>::new());
+    // What is `null` is not said.
+    let mut odd = changed("WATCH", 1007, &[1006]);
+    odd["content"]["deleted"] = Value::Null;
+    odd["content"]["device_display_name"] = Value::Null;
+    beta.tells(alpha, "6", &[odd]).await.ok();
+    assert_eq!((devices().await, asked()), (vec!["WATCH".to_owned()], 2));
+    let mut odd = changed("WATCH", 1008, &[1007]);
+    odd["content"]["prev_id"] = Value::Null;
+    beta.tells(alpha, "7", &[odd]).await.ok();
+    assert_eq!(asked(), 3, "one that says nothing of what it follows");
 }
 
 #[tokio::test]

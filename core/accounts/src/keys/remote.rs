@@ -10,11 +10,15 @@ use super::{MASTER, Object, SELF_SIGNING};
 use crate::{
     Accounts,
     error::Result,
-    tables::{CROSS_SIGNING_KEYS, DEVICE_KEYS, REMOTE_LISTS, RemoteListRow},
+    tables::{CROSS_SIGNING_KEYS, DEVICE_KEYS, HEARD_CHANGES, HeardChangesRow, REMOTE_LISTS, RemoteListRow},
 };
 
 /// Devices kept of one remote person at most.
 const REMOTE_DEVICES_MAX: usize = 2_000;
+
+/// Changes of one remote person that are remembered after their list was told. What follows an older one makes the list be
+/// asked for.
+const HEARD_MAX: usize = 100;
 
 /// A remote device.
 #[derive(Debug, Clone)]
@@ -83,6 +87,7 @@ impl Accounts {
             (overtaken_by.is_some(), overtaken_by.map_or(told.stream_id, |by| by.stream_id));
         let mut batch = Batch::new();
         let differs = self.add_remote_list(&mut batch, user, told).await?;
+        batch.delete(&HEARD_CHANGES, user.as_str());
         let name = user.to_string();
         batch.at_position(move |position, writes| {
             let row = RemoteListRow { stream_id, stale: is_overtaken, told_at: position.0 };
@@ -114,14 +119,17 @@ impl Accounts {
             return Ok(false);
         };
         let was_told = known.is_told();
-        if change.stream_id <= known.stream_id && !(known.stale && was_told) {
+        let mut heard = self.heard_changes(user, &known).await?;
+        if heard.has(change.stream_id) && !(known.stale && was_told) {
             // Some servers count nothing and mean by a unit that follows none that the list is to be looked at.
             return Ok(was_told && change.prev_ids.is_empty());
         }
-        // One that follows nothing says nothing of what came before it.
-        let is_next = !change.prev_ids.is_empty() && change.prev_ids.iter().all(|prev| *prev <= known.stream_id);
-        let follows = !known.stale && is_next;
+        // One that follows nothing says nothing of what came before it; and one that was overtaken may be old.
+        let is_next = !change.prev_ids.is_empty() && change.prev_ids.iter().all(|prev| heard.has(*prev));
+        let follows = !known.stale && is_next && change.stream_id > known.stream_id;
         if follows {
+            heard.note(change.stream_id);
+            batch.put(&HEARD_CHANGES, user.as_str(), &heard);
             if change.deleted {
                 batch.delete(&DEVICE_KEYS, (user.as_str(), change.device.id.as_str()));
             } else {
@@ -134,6 +142,12 @@ impl Accounts {
         self.store().commit(batch).await?;
         // What nobody has asked for yet is asked for when somebody does.
         Ok(!follows && was_told)
+    }
+
+    /// Which changes have been heard of. All up to the last one, when none came since the list was told.
+    async fn heard_changes(&self, user: &UserId, known: &RemoteListRow) -> Result<HeardChangesRow> {
+        let row = self.store().get(&HEARD_CHANGES, user.as_str()).await?;
+        Ok(row.unwrap_or(HeardChangesRow { told: known.stream_id, since: Vec::new() }))
     }
 
     /// Takes a remote person's new cross-signing keys (`m.signing_key_update`). The same ones again are no news.
@@ -192,6 +206,19 @@ impl RemoteListRow {
 
     fn is_told(&self) -> bool {
         self.told_at > 0
+    }
+}
+
+impl HeardChangesRow {
+    /// Spec, "Device Management": the list is to be asked for when a `prev_id` is not recognised.
+    fn has(&self, change: u64) -> bool {
+        change <= self.told || self.since.contains(&change)
+    }
+
+    fn note(&mut self, change: u64) {
+        self.since.push(change);
+        let surplus = self.since.len().saturating_sub(HEARD_MAX);
+        self.since.drain(..surplus);
     }
 }
 
@@ -283,6 +310,24 @@ mod tests {
         accounts.keep_remote_devices(ben(), list(9, "phone")).await.unwrap();
         assert!(!ears.hear().await);
         assert!(accounts.remote_devices_told_at(ben()).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_list_is_asked_for_when_a_change_follows_one_that_was_not_heard() {
+        let (accounts, _) = ears().await;
+        accounts.keep_remote_devices(ben(), list(5, "phone")).await.unwrap();
+        let asks =
+            async |stream_id, prev: &[u64]| accounts.take_remote_change(ben(), change(stream_id, prev)).await.unwrap();
+        assert!(!asks(8, &[3]).await, "what the list was told with is known");
+        assert!(!asks(9, &[8]).await);
+        assert!(!asks(8, &[3]).await, "nor is it news again");
+        // Two were made at once, of which only one came.
+        assert!(asks(12, &[9, 7]).await);
+        accounts.keep_remote_devices(ben(), list(12, "phone")).await.unwrap();
+        assert!(!asks(15, &[12]).await);
+        assert!(asks(14, &[12]).await, "one that was overtaken may say what is old");
+        accounts.keep_remote_devices(ben(), list(15, "phone")).await.unwrap();
+        assert!(!asks(16, &[14]).await, "the list holds it by now");
     }
 
     #[tokio::test]
