@@ -16,10 +16,14 @@ mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::operator::Order;
+
+/// How long what a command left under way may take to end.
+const LEFT_UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// A Matrix homeserver for schools, colleges and universities.
 #[derive(Parser)]
@@ -147,7 +151,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Starts the runtime that a command runs on.
+/// Runs a command on a runtime of its own. What it left under way may take a while to end, and not for ever.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(LEFT_UNDER_WAY);
+    result
 }

@@ -1,6 +1,5 @@
 //! What the operating system asks of a running server: SIGTERM and Ctrl-C stop it, SIGHUP reads settings again.
 
-use lyceum_storage::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Loaded};
@@ -26,24 +25,18 @@ impl Signals {
     }
 }
 
-/// Serves until asked to stop (`Ok`) or until the store fails or a listener breaks (`Err`).
+/// Serves until asked to stop.
 pub(crate) async fn until_stopped(
     mut signals: Signals,
     loaded: &Loaded,
     telemetry: &Telemetry,
     running: &Running,
     server: &Server,
-    store: &Store,
 ) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
-            error = store.failed() => {
-                // Never carry on with memory ahead of the disk.
-                anyhow::bail!("the store failed, so the server stops: {error}. Nothing that was acknowledged is lost; \
-                               see to the disk (space, hardware, permissions) and start the server again");
-            }
             _ = signals.hang_up.recv() => reload(loaded, telemetry, running, server),
         }
     }

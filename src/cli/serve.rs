@@ -1,17 +1,19 @@
 //! `lyceum serve`: from the configuration to a running server, and to its orderly end.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use lyceum_storage::Store;
+use anyhow::{Context, anyhow, bail};
+use lyceum_storage::{StorageError, Store};
 
 use super::say;
 use crate::config::{self, Config, Loaded};
-use crate::listen::{Listeners, Serves};
+use crate::listen::{Listeners, Running, Serves};
 use crate::operator::socket;
 use crate::server::{Parts, Server};
 use crate::signals::{self, Signals};
-use crate::{files, signing_key, telemetry};
+use crate::telemetry::{self, Telemetry};
+use crate::{files, signing_key};
 
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load(file)?;
@@ -22,34 +24,94 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     super::block_on(serve(loaded))
 }
 
+/// How long whatever is still under way may take to end after the store has failed.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// A server at work, to be stopped in order.
+struct Serving {
+    server: Server,
+    running: Running,
+    _operator: socket::Served,
+}
+
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
-    let Loaded { config, file } = loaded.clone();
+    let config = &loaded.config;
     let telemetry = telemetry::start(&config.log)?;
     // Before anything is opened: who starts a server may stop it at once, and that is to be in order too.
     let signals = Signals::listen()?;
     // Bound before the store is opened: a port in use is told before anything is written.
-    let listeners = Listeners::bind(&config)?;
-    let store = open_store(&config).await?;
+    let listeners = Listeners::bind(config)?;
+    let store = open_store(config).await?;
+    let mut serving = None;
+    let ended = tokio::select! {
+        error = store.failed() => Err(failed(&error)),
+        ended = until_stopped(&loaded, &telemetry, signals, listeners, &store, &mut serving) => ended,
+    };
+    let ended = tokio::select! {
+        () = close(serving, &store) => ended,
+        error = store.failed(), if ended.is_ok() => Err(failed(&error)),
+    };
+    tracing::info!("stopped");
+    ended
+}
+
+/// Serves until asked to stop.
+async fn until_stopped(
+    loaded: &Loaded,
+    telemetry: &Telemetry,
+    signals: Signals,
+    listeners: Listeners,
+    store: &Store,
+    serving: &mut Option<Serving>,
+) -> anyhow::Result<()> {
+    let Loaded { config, file } = loaded;
     let key = signing_key::load_or_make(&config.server.data_dir, config.server.name.clone())?;
-    let mut server = Server::build(&config, Parts::real(&config, store.clone(), key)?).await?;
+    let mut server = Server::build(config, Parts::real(config, store.clone(), key)?).await?;
     server.start().await?;
-    let _operator = socket::serve(&config.server.data_dir, server.operator())?;
-    let mut running = listeners.serve(|serves| match serves {
+    let operator = socket::serve(&config.server.data_dir, server.operator())?;
+    let running = listeners.serve(|serves| match serves {
         Serves::Apis(apis) => server.router(apis),
         Serves::Metrics => telemetry.metrics(),
     });
+    let Serving { server, running, .. } = serving.insert(Serving { server, running, _operator: operator });
     if file.is_none() {
-        say::line(&trial_greeting(&config, &server.invitation().await?));
+        say::line(&trial_greeting(config, &server.invitation().await?));
     }
     tracing::info!(server = %config.server.name, listeners = %running.addresses(), "serving");
+    signals::until_stopped(signals, loaded, telemetry, running, server).await
+}
 
-    let ended = signals::until_stopped(signals, &loaded, &telemetry, &running, &server, &store).await;
-    server.close();
-    running.stop().await;
-    server.stop().await;
+async fn close(serving: Option<Serving>, store: &Store) {
+    if let Some(Serving { mut server, mut running, .. }) = serving {
+        server.close();
+        running.stop().await;
+        server.stop().await;
+    }
     store.close().await;
-    tracing::info!("stopped");
-    ended
+}
+
+/// Tells of the store's failure at once, and sees to it that the process ends: never carry on with memory ahead of the disk.
+fn failed(error: &StorageError) -> anyhow::Error {
+    let told = anyhow!(
+        "the store failed, so the server stops: {error}. Nothing that was acknowledged is lost; see to the disk (space, \
+         hardware, permissions) and start the server again"
+    );
+    tracing::error!("{told}");
+    end_soon();
+    told
+}
+
+/// Ends the process after [`LAST_WORK`] in any case. On a thread of its own: what waits inside a failed store holds up the
+/// runtime's threads, its timers and its end.
+fn end_soon() {
+    let waiting = std::thread::Builder::new().name("last-work".to_owned()).spawn(|| {
+        std::thread::sleep(LAST_WORK);
+        say::error("the store failed; what still waits for it is left");
+        std::process::exit(1)
+    });
+    if waiting.is_err() {
+        std::process::exit(1);
+    }
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod full_disk;
+
 /// How long a server may take to say that it serves, and to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,6 +32,15 @@ fn output(directory: &Path, arguments: &[&str]) -> Output {
     lyceum(directory, arguments).output().expect("the program can be run")
 }
 
+/// A directory with a configuration that has these settings, too.
+fn configured(settings: &str) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let settings =
+        format!("[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n{settings}");
+    std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
+    directory
+}
+
 impl Program {
     fn start() -> Self {
         Self::start_with("")
@@ -37,19 +48,17 @@ impl Program {
 
     /// One with more settings.
     pub(crate) fn start_with(settings: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        let settings =
-            format!("[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n{settings}");
-        std::fs::write(directory.path().join("config.toml"), settings).expect("the configuration can be written");
-        Self::start_in(directory)
+        Self::start_in(configured(settings))
     }
 
     fn start_in(directory: TempDir) -> Self {
-        let mut child = lyceum(directory.path(), &["serve"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program can be started");
+        let command = lyceum(directory.path(), &["serve"]);
+        Self::started_by(command, directory)
+    }
+
+    fn started_by(mut command: Command, directory: TempDir) -> Self {
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program can be started");
         let mut log = BufReader::new(child.stderr.take().expect("its log is piped"));
         let address = loop {
             let mut line = String::new();
@@ -78,12 +87,17 @@ impl Program {
     }
 
     fn request(&self, what: &str, headers: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
+        self.try_request(what, headers, body).expect("the server answers")
+    }
+
+    fn try_request(&self, what: &str, headers: &str, body: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(4 * PATIENCE))?;
         let request = format!("{what} HTTP/1.1\r\nHost: campus.example\r\nConnection: close\r\n{headers}\r\n{body}");
-        stream.write_all(request.as_bytes()).expect("the server reads");
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the server answers");
-        answer
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn signal(&self, name: &str) {

@@ -72,11 +72,13 @@ async fn drain(
     let mut received = Vec::with_capacity(GROUP_BATCHES);
     let mut in_flight = FuturesOrdered::new();
     let (mut open, mut closing) = (true, None);
+    let mut failed = engine.failed();
     while open || !in_flight.is_empty() {
         let (room, idle) = (open && in_flight.len() < engine.groups_in_flight(), in_flight.is_empty());
         tokio::select! {
             biased;
             Some(landed) = in_flight.next() => land(engine, shared, landed).await?,
+            error = &mut failed => return Err(error),
             count = queue.recv_many(&mut received, GROUP_BATCHES), if room => {
                 let group = Group::take(&mut received, shared);
                 open = count > 0 && group.closing.is_none();

@@ -12,9 +12,11 @@ use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, mpsc},
-    thread::JoinHandle,
-    time::Duration,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
 };
 use tokio::sync::oneshot;
 
@@ -24,6 +26,7 @@ use crate::{
 
 mod before;
 mod durable;
+mod failure;
 mod open;
 mod snapshot;
 #[cfg(test)]
@@ -32,16 +35,15 @@ mod writer;
 
 use before::Before;
 use durable::Durable;
+use failure::{Failure, Lookout, WATCH_EVERY};
 use snapshot::{Still, Walk};
 use writer::Work;
-
-/// How often a commit under way looks whether sled has given up without telling.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// The engine over files.
 pub(crate) struct Embedded {
     dir: PathBuf,
     state: Arc<RwLock<State>>,
+    failure: Failure,
     writer: parking_lot::Mutex<Option<Writer>>,
 }
 
@@ -58,6 +60,7 @@ struct State {
 struct Writer {
     groups: mpsc::Sender<Work>,
     threads: [JoinHandle<()>; 2],
+    lookout: Lookout,
     /// Held by this process for as long as the files are open.
     _lock: File,
 }
@@ -149,11 +152,15 @@ impl Engine for Embedded {
         loading.await.map_err(StorageError::engine)?
     }
 
+    async fn failed(&self) -> StorageError {
+        self.failure.heard().await
+    }
+
     async fn close(&self) {
         let writer = self.writer.lock().take();
-        let state = self.state.clone();
+        let (state, failure) = (self.state.clone(), self.failure.clone());
         // Joining the threads and sled's own closing both wait for the disk.
-        let closed = tokio::task::spawn_blocking(move || shut(&state, writer)).await;
+        let closed = tokio::task::spawn_blocking(move || shut(&state, &failure, writer)).await;
         if closed.is_err() {
             tracing::error!("the store's files could not be closed in order");
         }
@@ -163,44 +170,67 @@ impl Engine for Embedded {
 impl Embedded {
     async fn landed(
         &self,
-        mut answered: oneshot::Receiver<Result<Vec<Applied>, StorageError>>,
+        answered: oneshot::Receiver<Result<Vec<Applied>, StorageError>>,
     ) -> Result<Vec<Applied>, StorageError> {
-        loop {
-            match tokio::time::timeout(WATCH_EVERY, &mut answered).await {
-                Ok(answer) => return answer.map_err(|_| stopped())?,
-                // sled can wait for ever on a write that failed in one of its threads; its error is kept, though.
-                Err(_) => self.sled_health()?,
-            }
+        tokio::select! {
+            biased;
+            answer = answered => answer.map_err(|_| stopped())?,
+            // sled can wait for ever on a write that failed in one of its threads.
+            error = self.failure.heard() => Err(error),
         }
-    }
-
-    fn sled_health(&self) -> Result<(), StorageError> {
-        let state = self.state.read();
-        state.db()?.context.global_error().map_err(StorageError::engine)
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        shut(&self.state, self.writer.lock().take());
+        shut(&self.state, &self.failure, self.writer.lock().take());
     }
 }
 
-/// Ends the threads, then lets go of the files, then of the lock.
-fn shut(state: &RwLock<State>, writer: Option<Writer>) {
-    let Some(Writer { groups, threads, _lock }) = writer else { return };
-    drop(groups);
-    let stuck = state.read().db().is_ok_and(|db| db.context.global_error().is_err());
-    if !stuck {
-        for thread in threads {
-            // One that panicked has said so; there is nothing to add.
-            let _ = thread.join();
+/// Ends the threads, then lets go of the files, then of the lock; if sled has failed, or fails at that, returns all the same.
+fn shut(state: &Arc<RwLock<State>>, failure: &Failure, writer: Option<Writer>) {
+    let Some(writer) = writer else { return };
+    if !failure.is_told() && ends(state, failure, writer) {
+        return;
+    }
+    // Dropped, sled would write out what it still holds, and wait for that without end where its error wakes nobody. What
+    // was acknowledged is in the files. So it is never dropped: the process is about to end.
+    std::mem::forget(state.clone());
+    tracing::error!("the store has failed; its files are left as they are");
+}
+
+/// Closes on a thread of its own. Answers whether it came to its end before sled failed.
+fn ends(state: &Arc<RwLock<State>>, failure: &Failure, writer: Writer) -> bool {
+    let (done, waited) = mpsc::channel();
+    let state = state.clone();
+    let started = thread::Builder::new().name("store-close".to_owned()).spawn(move || {
+        close(&state, writer);
+        // Whoever waited may have given up.
+        let _ = done.send(());
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread could be started to close the store");
+    }
+    loop {
+        match waited.recv_timeout(WATCH_EVERY) {
+            Ok(()) => return true,
+            Err(RecvTimeoutError::Timeout) if !failure.is_told() => {}
+            Err(_) => return false,
         }
+    }
+}
+
+fn close(state: &RwLock<State>, Writer { groups, threads, lookout, _lock }: Writer) {
+    drop(groups);
+    for thread in threads {
+        // One that panicked has said so; there is nothing to add.
+        let _ = thread.join();
     }
     let db = state.write().db.take();
     if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
         tracing::error!("sled panicked while closing its files");
     }
+    lookout.end();
 }
 
 fn read(db: &Db, key: &[u8]) -> Result<Option<Bytes>, StorageError> {

@@ -75,6 +75,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Durable when it resolves.
     async fn load(&self, rows: Vec<(Vec<u8>, Bytes)>) -> Result<(), StorageError>;
 
+    /// Resolves when the engine has failed, whether or not a group is on its way: nothing more can be trusted to be written.
+    async fn failed(&self) -> StorageError {
+        std::future::pending().await
+    }
+
     /// Lets go of files and connections. Everything after it is refused.
     async fn close(&self) {}
 }

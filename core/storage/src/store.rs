@@ -170,9 +170,13 @@ impl Store {
     /// Resolves when the engine has failed and the store is closed; the server must then stop.
     pub async fn failed(&self) -> StorageError {
         let mut failure = self.shared.failure.subscribe();
-        match failure.wait_for(Option::is_some).await {
-            Ok(error) => error.clone().unwrap_or_else(|| StorageError::engine("unknown")),
-            Err(_) => StorageError::engine("the committer is gone"),
+        tokio::select! {
+            told = failure.wait_for(Option::is_some) => match told {
+                Ok(error) => error.clone().unwrap_or_else(|| StorageError::engine("unknown")),
+                Err(_) => StorageError::engine("the committer is gone"),
+            },
+            // Heard from itself, too: reads that wait for a failed disk can keep the committer from being heard.
+            error = self.engine.failed() => error,
         }
     }
 }

@@ -84,6 +84,7 @@ fn writes_until_the_disk_is_full() -> Exit {
         batch.put(&ROWS, 0, &Vec::new());
         assert!(store.commit(batch).await.is_err(), "a failed store takes nothing more");
         assert!(store.get(&ROWS, 0).await.is_ok_and(|row| row.is_none()), "what was refused is not seen");
+        tokio::time::timeout(Duration::from_secs(5), store.close()).await.expect("a failed store can be closed");
     });
     Exit(FAILED)
 }

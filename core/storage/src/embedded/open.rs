@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Embedded, State, Writer, durable::Durable, read, writer};
+use super::{Embedded, Failure, Lookout, State, Writer, durable::Durable, read, writer};
 use crate::{OpenError, Position, meta::LAST_POSITION};
 
 /// How often, and after what pause, sled's own lock is asked for again: it lets go of its file a moment after closing.
@@ -32,13 +32,12 @@ impl Embedded {
             .map_err(|error| failed(&error))?;
 
         let state = Arc::new(RwLock::new(State { db: Some(db.clone()), before: VecDeque::new(), still: None }));
-        let (groups, threads) =
-            writer::start(db, state.clone(), Position(last), durable).map_err(|error| failed(&error))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            state,
-            writer: parking_lot::Mutex::new(Some(Writer { groups, threads, _lock: lock })),
-        })
+        let failure = Failure::none_yet();
+        let lookout = Lookout::start(&db, failure.clone()).map_err(|error| failed(&error))?;
+        let (groups, threads) = writer::start(db, state.clone(), Position(last), durable, failure.clone())
+            .map_err(|error| failed(&error))?;
+        let writer = Writer { groups, threads, lookout, _lock: lock };
+        Ok(Self { dir: dir.to_owned(), state, failure, writer: parking_lot::Mutex::new(Some(writer)) })
     }
 }
 

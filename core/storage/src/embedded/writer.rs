@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-use super::{Before, State, durable::Durable, read};
+use super::{Before, Failure, State, durable::Durable, read};
 use crate::{
     Batch, Position, StorageError,
     engine::Applied,
@@ -40,16 +40,17 @@ pub(super) fn start(
     state: Arc<RwLock<State>>,
     last: Position,
     durable: Durable,
+    failure: Failure,
 ) -> io::Result<(mpsc::Sender<Work>, [JoinHandle<()>; 2])> {
     let (groups, work) = mpsc::channel();
     let (written, to_sync) = mpsc::channel();
-    let (flushed, seen) = (db.clone(), state.clone());
+    let (flushed, seen, failed) = (db.clone(), state.clone(), failure.clone());
     let writing = thread::Builder::new()
         .name("store-write".to_owned())
-        .spawn(move || write_groups(&db, &state, last, &work, &written))?;
+        .spawn(move || write_groups(&db, &state, last, (&work, &written), &failure))?;
     let syncing = thread::Builder::new()
         .name("store-sync".to_owned())
-        .spawn(move || sync_groups(&flushed, &seen, durable, &to_sync))?;
+        .spawn(move || sync_groups(&flushed, &seen, durable, &to_sync, &failed))?;
     Ok((groups, [writing, syncing]))
 }
 
@@ -57,8 +58,8 @@ fn write_groups(
     db: &Db,
     state: &RwLock<State>,
     mut last: Position,
-    work: &mpsc::Receiver<Work>,
-    written: &mpsc::Sender<Written>,
+    (work, written): (&mpsc::Receiver<Work>, &mpsc::Sender<Written>),
+    failure: &Failure,
 ) {
     while let Ok(Work { group, answer }) = work.recv() {
         let wrote = catch_unwind(AssertUnwindSafe(|| write_group(db, state, last, group)))
@@ -71,6 +72,7 @@ fn write_groups(
                 }
             }
             Err(error) => {
+                failure.tell(error.clone());
                 // What readers are given is left as it is: the last durable rows.
                 let _ = answer.send(Err(error));
                 return;
@@ -108,10 +110,17 @@ fn sled_batch(changes: &Changes) -> sled::Batch {
     batch
 }
 
-fn sync_groups(db: &Db, state: &RwLock<State>, mut durable: Durable, to_sync: &mpsc::Receiver<Written>) {
+fn sync_groups(
+    db: &Db,
+    state: &RwLock<State>,
+    mut durable: Durable,
+    to_sync: &mpsc::Receiver<Written>,
+    failure: &Failure,
+) {
     while let Ok(Written { applied, rows, answer }) = to_sync.recv() {
         if rows {
             if let Err(error) = sync(db, &mut durable) {
+                failure.tell(error.clone());
                 let _ = answer.send(Err(error));
                 return;
             }
