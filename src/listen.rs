@@ -73,10 +73,16 @@ impl Listeners {
             let routes = routes(&serves).into_make_service_with_connect_info::<SocketAddr>();
             let http = http(socket, handle.clone());
             match tls.clone() {
-                None => tasks.spawn(async move { http?.acceptor(Patient).serve(routes).await }),
+                None => tasks.spawn(async move {
+                    let ended = async { http?.acceptor(Patient).serve(routes).await };
+                    (address, ended.await)
+                }),
                 Some(tls) => {
                     let acceptor = RustlsAcceptor::new(tls).acceptor(Patient);
-                    tasks.spawn(async move { http?.acceptor(acceptor).serve(routes).await })
+                    tasks.spawn(async move {
+                        let ended = async { http?.acceptor(acceptor).serve(routes).await };
+                        (address, ended.await)
+                    })
                 }
             };
             listeners.push(Served { address, serves, handle, tls });
@@ -117,7 +123,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 
 /// Listeners at work.
 pub(crate) struct Running {
-    tasks: JoinSet<std::io::Result<()>>,
+    tasks: JoinSet<(SocketAddr, std::io::Result<()>)>,
     listeners: Vec<Served>,
 }
 
@@ -149,11 +155,42 @@ impl Running {
         Ok(())
     }
 
+    /// Resolves when a listener has ended though nobody asked it to; the server must then stop.
+    pub(crate) async fn broken(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok((address, Ok(())))) => anyhow!("the listener on {address} ended by itself, so the server stops"),
+            Some(Ok((address, Err(error)))) => {
+                anyhow!("the listener on {address} broke, so the server stops: {}", config::in_words(&error))
+            }
+            Some(Err(error)) => anyhow!("a listener broke, so the server stops: {error}"),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Accepts nothing more, lets what is in flight finish, and returns within the grace.
     pub(crate) async fn stop(&mut self) {
         for served in &self.listeners {
             served.handle.graceful_shutdown(Some(GRACE));
         }
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running() -> Running {
+        let text = "[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+        let config = config::parse("the test's configuration", text, []).expect("it is right");
+        Listeners::bind(&config).expect("a port is free").serve(|_| Router::new())
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_ends_by_itself_is_named() {
+        let mut running = running();
+        running.listeners[0].handle.shutdown();
+        let told = running.broken().await.to_string();
+        assert!(told.contains(&running.listeners[0].address.to_string()), "{told}");
     }
 }

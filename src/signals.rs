@@ -23,20 +23,36 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Does `work`, unless the server is asked to stop before it is done (`None`).
+    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.stop() => None,
+        }
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
-/// Serves until asked to stop.
+/// Serves until asked to stop (`Ok`) or until a listener breaks (`Err`).
 pub(crate) async fn until_stopped(
     mut signals: Signals,
     loaded: &Loaded,
     telemetry: &Telemetry,
-    running: &Running,
+    running: &mut Running,
     server: &Server,
 ) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
+            broken = running.broken() => return Err(broken),
             _ = signals.hang_up.recv() => reload(loaded, telemetry, running, server),
         }
     }

@@ -38,10 +38,13 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let config = &loaded.config;
     let telemetry = telemetry::start(&config.log)?;
     // Before anything is opened: who starts a server may stop it at once, and that is to be in order too.
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     // Bound before the store is opened: a port in use is told before anything is written.
     let listeners = Listeners::bind(config)?;
-    let store = open_store(config).await?;
+    let Some(store) = signals.unless_stopped(open_store(config)).await.transpose()? else {
+        tracing::info!("stopped before the store was open");
+        return Ok(());
+    };
     let mut serving = None;
     let ended = tokio::select! {
         error = store.failed() => Err(failed(&error)),
@@ -59,15 +62,13 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
 async fn until_stopped(
     loaded: &Loaded,
     telemetry: &Telemetry,
-    signals: Signals,
+    mut signals: Signals,
     listeners: Listeners,
     store: &Store,
     serving: &mut Option<Serving>,
 ) -> anyhow::Result<()> {
     let Loaded { config, file } = loaded;
-    let key = signing_key::load_or_make(&config.server.data_dir, config.server.name.clone())?;
-    let mut server = Server::build(config, Parts::real(config, store.clone(), key)?).await?;
-    server.start().await?;
+    let Some(server) = signals.unless_stopped(start(config, store)).await.transpose()? else { return Ok(()) };
     let operator = socket::serve(&config.server.data_dir, server.operator())?;
     let running = listeners.serve(|serves| match serves {
         Serves::Apis(apis) => server.router(apis),
@@ -79,6 +80,13 @@ async fn until_stopped(
     }
     tracing::info!(server = %config.server.name, listeners = %running.addresses(), "serving");
     signals::until_stopped(signals, loaded, telemetry, running, server).await
+}
+
+async fn start(config: &Config, store: &Store) -> anyhow::Result<Server> {
+    let key = signing_key::load_or_make(&config.server.data_dir, config.server.name.clone())?;
+    let mut server = Server::build(config, Parts::real(config, store.clone(), key)?).await?;
+    server.start().await?;
+    Ok(server)
 }
 
 async fn close(serving: Option<Serving>, store: &Store) {

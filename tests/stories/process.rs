@@ -32,6 +32,11 @@ fn output(directory: &Path, arguments: &[&str]) -> Output {
     lyceum(directory, arguments).output().expect("the program can be run")
 }
 
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+    assert!(sent.is_ok_and(|status| status.success()), "the signal can be sent");
+}
+
 /// A directory with a configuration that has these settings, too.
 fn configured(settings: &str) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory for the test");
@@ -101,8 +106,7 @@ impl Program {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "the signal can be sent");
+        signal(&self.child, name);
     }
 
     /// Waits until it has ended; answers its exit code and the rest of its log.
@@ -134,6 +138,22 @@ fn it_serves_and_stops_in_order_when_asked() {
     let (code, log) = program.ended();
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("stopped"), "{log}");
+    drop(silent);
+}
+
+#[test]
+fn it_stops_at_once_when_asked_before_it_serves() {
+    let database = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = database.local_addr().expect("it is bound");
+    let directory = configured(&format!("[storage]\nengine = \"postgres\"\nurl = \"postgres://{address}/campus\"\n"));
+    let child = lyceum(directory.path(), &["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("the program can be started");
+    let silent = database.accept().expect("it asks for its database");
+    let begun = Instant::now();
+    signal(&child, "TERM");
+    let ended = child.wait_with_output().expect("the program was started");
+    assert!(begun.elapsed() < PATIENCE, "it took {:?} to stop", begun.elapsed());
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     drop(silent);
 }
 

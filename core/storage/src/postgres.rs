@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_util::future::BoxFuture;
-use std::{ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tokio_postgres::{NoTls, Row, types::ToSql};
 
@@ -30,6 +30,9 @@ use writer::Writer;
 /// Told to every node after each commit.
 const CHANNEL: &str = "lyceum_commits";
 
+/// How long opening may take: longer than several hosts out of reach, and than a lock that another node lets go of.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The engine over a database.
 pub(crate) struct Postgres {
     address: Address,
@@ -42,7 +45,23 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Connects, and makes the table if it is not there.
     pub(crate) async fn open(url: &str, pool_size: usize) -> Result<Self, OpenError> {
+        Self::open_within(OPEN_TIMEOUT, url, pool_size).await
+    }
+
+    /// The time limit of a connection ends when it is made: one that is made and says nothing needs a limit as well.
+    async fn open_within(limit: Duration, url: &str, pool_size: usize) -> Result<Self, OpenError> {
         let address = Address::parse(url)?;
+        let opening = tokio::time::timeout(limit, Self::open_at(address.clone(), pool_size));
+        opening.await.unwrap_or_else(|_| {
+            Err(address.failed(&format!(
+                "it was not ready within {} s. See whether PostgreSQL itself listens there (and not something that \
+                 accepts and says nothing), whether it is overloaded, and whether another session holds a lock",
+                limit.as_secs()
+            )))
+        })
+    }
+
+    async fn open_at(address: Address, pool_size: usize) -> Result<Self, OpenError> {
         let writer = Writer::open(address.clone()).await?;
         let others = Arc::new(Notify::new());
         let listener = listener::start(address.clone(), others.clone()).await?;

@@ -82,3 +82,13 @@ async fn a_database_out_of_reach_is_named() {
     let refused = Postgres::open("mysql:what?", 1).await.err().unwrap().to_string();
     assert!(refused.contains("postgres://"), "{refused}");
 }
+
+#[tokio::test]
+async fn what_accepts_and_says_nothing_is_not_waited_for_without_end() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://someone:secret@{}/campus", silent.local_addr().unwrap());
+    let opening = Postgres::open_within(Duration::from_millis(50), &url, 1);
+    let refused = opening.await.err().unwrap().to_string();
+    assert!(refused.contains("campus") && refused.contains("accepts and says nothing"), "{refused}");
+    assert!(!refused.contains("secret"), "{refused}");
+}
