@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::operator::Order;
 
 /// How long what a command left under way may take to end.
-const LEFT_UNDER_WAY: Duration = Duration::from_secs(10);
+const LEFT_UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// A Matrix homeserver for schools, colleges and universities.
 #[derive(Parser)]

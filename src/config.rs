@@ -3,6 +3,7 @@
 //! A section that belongs to a core crate is defined there; what only the binary needs is defined in `sections`.
 //! Every setting has a doc comment and a line in `config.toml.example`; a test holds the two in step.
 
+mod changes;
 mod checks;
 mod problem;
 mod read;

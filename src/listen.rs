@@ -4,13 +4,15 @@ mod patience;
 pub(crate) mod tls;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Api, Config};
@@ -42,6 +44,8 @@ pub(crate) enum Serves {
 }
 
 struct Bound {
+    /// The address as the configuration names it.
+    configured: SocketAddr,
     socket: TcpListener,
     serves: Serves,
     tls: Option<RustlsConfig>,
@@ -55,11 +59,12 @@ impl Listeners {
             let socket = bind(listener.address)
                 .map_err(|error| anyhow!("listeners[{index}].address {}: {error}", listener.address))?;
             let tls = listener.tls.as_ref().map(tls::read).transpose()?.map(RustlsConfig::from_config);
-            bound.push(Bound { socket, serves: Serves::Apis(listener.apis.clone()), tls });
+            let serves = Serves::Apis(listener.apis.clone());
+            bound.push(Bound { configured: listener.address, socket, serves, tls });
         }
         if let Some(address) = config.metrics.address {
             let socket = bind(address).map_err(|error| anyhow!("metrics.address {address}: {error}"))?;
-            bound.push(Bound { socket, serves: Serves::Metrics, tls: None });
+            bound.push(Bound { configured: address, socket, serves: Serves::Metrics, tls: None });
         }
         Ok(Self(bound))
     }
@@ -67,7 +72,7 @@ impl Listeners {
     /// Starts serving on all of them. `routes` gives each its router.
     pub(crate) fn serve(self, routes: impl Fn(&Serves) -> Router) -> Running {
         let (mut tasks, mut listeners) = (JoinSet::new(), Vec::new());
-        for Bound { socket, serves, tls } in self.0 {
+        for Bound { configured, socket, serves, tls } in self.0 {
             let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
             let handle = Handle::new();
             let routes = routes(&serves).into_make_service_with_connect_info::<SocketAddr>();
@@ -85,7 +90,7 @@ impl Listeners {
                     })
                 }
             };
-            listeners.push(Served { address, serves, handle, tls });
+            listeners.push(Served { configured, address, serves, handle, tls });
         }
         Running { tasks, listeners }
     }
@@ -127,7 +132,20 @@ pub(crate) struct Running {
     listeners: Vec<Served>,
 }
 
+/// Certificates that were read again, each for a listener.
+pub(crate) struct Certificates(Vec<(RustlsConfig, Arc<ServerConfig>)>);
+
+impl Certificates {
+    /// Shows them to whoever connects from now on. Connections that are open keep the old ones.
+    pub(crate) fn take_effect(self) {
+        for (held, certificate) in self.0 {
+            held.reload_from_config(certificate);
+        }
+    }
+}
+
 struct Served {
+    configured: SocketAddr,
     address: SocketAddr,
     serves: Serves,
     handle: Handle<SocketAddr>,
@@ -145,14 +163,19 @@ impl Running {
         self.listeners.iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads the certificates again. Connections that are open keep the old one.
-    pub(crate) fn reload_certificates(&self, fresh: &Config) -> anyhow::Result<()> {
-        for (served, settings) in self.listeners.iter().zip(&fresh.listeners) {
-            if let (Some(held), Some(files)) = (&served.tls, &settings.tls) {
-                held.reload_from_config(tls::read(files)?);
+    /// Reads every certificate again, and changes nothing yet. Which listener a certificate is for is told by its address: the
+    /// configuration may name more listeners now, or name them in another order.
+    pub(crate) fn read_certificates(&self, fresh: &Config) -> anyhow::Result<Certificates> {
+        let mut read = Vec::new();
+        for (index, listener) in fresh.listeners.iter().enumerate() {
+            let Some(files) = &listener.tls else { continue };
+            let certificate = tls::read(files).with_context(|| format!("listeners[{index}].tls"))?;
+            let mut served = self.listeners.iter().filter(|served| served.configured == listener.address);
+            if let Some(held) = served.find_map(|served| served.tls.clone()) {
+                read.push((held, certificate));
             }
         }
-        Ok(())
+        Ok(Certificates(read))
     }
 
     /// Resolves when a listener has ended though nobody asked it to; the server must then stop.
@@ -180,17 +203,46 @@ impl Running {
 mod tests {
     use super::*;
 
-    fn running() -> Running {
-        let text = "[server]\nname = \"campus.example\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n";
-        let config = config::parse("the test's configuration", text, []).expect("it is right");
-        Listeners::bind(&config).expect("a port is free").serve(|_| Router::new())
+    fn with(lines: &str) -> Config {
+        let text = format!("[server]\nname = \"campus.example\"\n{lines}");
+        config::parse("the test's configuration", &text, []).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn running(config: &Config) -> Running {
+        Listeners::bind(config).expect("a port is free").serve(|_| Router::new())
     }
 
     #[tokio::test]
     async fn a_listener_that_ends_by_itself_is_named() {
-        let mut running = running();
+        let mut running = running(&with("[[listeners]]\naddress = \"127.0.0.1:0\"\n"));
         running.listeners[0].handle.shutdown();
         let told = running.broken().await.to_string();
         assert!(told.contains(&running.listeners[0].address.to_string()), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_reaches_its_listener_wherever_that_is_named() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let issue = || {
+            let issued = rcgen::generate_simple_self_signed(vec!["campus.example".to_owned()]).expect("a certificate");
+            std::fs::write(&certificate, issued.cert.pem()).expect("it can be written");
+            std::fs::write(&key, issued.key_pair.serialize_pem()).expect("it can be written");
+        };
+        issue();
+        let secure = format!(
+            "[[listeners]]\naddress = \"127.0.0.1:0\"\ntls = {{ certificate = {certificate:?}, key = {key:?} }}\n"
+        );
+        let running = running(&with(&secure));
+        let shown = || running.listeners[0].tls.as_ref().expect("it speaks TLS").get_inner();
+        let first = shown();
+        issue();
+        let fresh = with(&format!("[[listeners]]\naddress = \"127.0.0.1:1\"\n{secure}"));
+        let read = running.read_certificates(&fresh).expect("it can be read");
+        assert!(Arc::ptr_eq(&first, &shown()), "what is read does not count yet");
+        read.take_effect();
+        assert!(!Arc::ptr_eq(&first, &shown()), "the new certificate should be shown");
+        std::fs::write(&certificate, "no certificate").expect("it can be written");
+        assert!(running.read_certificates(&fresh).is_err());
     }
 }

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{self, Loaded};
 use crate::listen::Running;
 use crate::server::Server;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// What is listened for. From when this is made, a signal waits until it is looked at and no longer ends the process.
 pub(crate) struct Signals {
@@ -58,18 +58,28 @@ pub(crate) async fn until_stopped(
     }
 }
 
-/// Takes up what can change while running: log level, rate limits, certificates. A mistake leaves everything as it was.
+/// Takes up what can change while running: log level, rate limits, certificates. All of it is read before any of it counts: a
+/// mistake leaves everything as it was.
 fn reload(loaded: &Loaded, telemetry: &Telemetry, running: &Running, server: &Server) {
-    let fresh = match config::load(loaded.file.as_deref()) {
-        Ok(fresh) => fresh,
-        Err(problems) => return tracing::error!(%problems, "the configuration was not reloaded"),
+    let read = || -> anyhow::Result<_> {
+        let fresh = config::load(loaded.file.as_deref())?.config;
+        Ok((telemetry::level(&fresh.log)?, running.read_certificates(&fresh)?, fresh))
     };
-    if let Err(error) = telemetry.reload(&fresh.config.log) {
+    let (level, certificates, fresh) = match read() {
+        Ok(read) => read,
+        Err(error) => {
+            let error = format!("{error:#}");
+            return tracing::error!(error, "the configuration was not reloaded; everything is as it was");
+        }
+    };
+    if let Err(error) = telemetry.set_level(level) {
         tracing::error!(%error, "the log level was not reloaded");
     }
-    server.reload(&fresh.config);
-    match running.reload_certificates(&fresh.config) {
-        Ok(()) => tracing::info!("log level, rate limits and certificates reloaded"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "certificates were not reloaded"),
+    server.reload(&fresh);
+    certificates.take_effect();
+    tracing::info!("log level, rate limits and certificates reloaded");
+    let waiting = loaded.config.changed_until_restart(&fresh);
+    if !waiting.is_empty() {
+        tracing::warn!(sections = waiting.join(", "), "other settings changed that count only after a restart");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Telemetry {
 
 /// Starts logging to standard error, and counting.
 pub(crate) fn start(log: &Log) -> anyhow::Result<Telemetry> {
-    let (filter, level) = reload::Layer::new(targets(log)?);
+    let (filter, level) = reload::Layer::new(self::level(log)?);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Human => lines.with_target(false).with_ansi(is_terminal()).boxed(),
@@ -37,13 +37,14 @@ impl Telemetry {
         metrics::routes(self.figures.clone())
     }
 
-    /// Takes up the level that the configuration now names.
-    pub(crate) fn reload(&self, log: &Log) -> anyhow::Result<()> {
-        self.level.reload(targets(log)?).context("the log level cannot be changed")
+    /// Logs at this level from now on.
+    pub(crate) fn set_level(&self, level: Targets) -> anyhow::Result<()> {
+        self.level.reload(level).context("the log level cannot be changed")
     }
 }
 
-fn targets(log: &Log) -> anyhow::Result<Targets> {
+/// The level that the configuration names.
+pub(crate) fn level(log: &Log) -> anyhow::Result<Targets> {
     // ruma tells of every rule it looks at, for every event, at the level of ours.
     let levels = format!("ruma_state_res=warn,{}", log.level);
     let targets: Targets = levels.parse().with_context(|| format!("log.level {:?}", log.level))?;

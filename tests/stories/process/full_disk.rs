@@ -28,7 +28,8 @@ const SETTINGS: &str =
     "[registration]\nmode = \"open\"\n[rate_limits]\nenabled = false\n[federation]\nenabled = false\n";
 
 /// A program that keeps its data on a disk of 14 MiB, and is killed when it has not ended after two minutes.
-const ON_A_SMALL_DISK: &str = "mkdir data && mount -t tmpfs -o size=14m tmpfs data && exec timeout -s KILL 120 \"$LYCEUM\" serve";
+const ON_A_SMALL_DISK: &str =
+    "mkdir data && mount -t tmpfs -o size=14m tmpfs data && exec timeout -s KILL 120 \"$LYCEUM\" serve";
 
 fn alone(script: &str, directory: &Path) -> Command {
     let mut command = Command::new("unshare");

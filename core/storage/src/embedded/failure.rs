@@ -91,7 +91,13 @@ mod tests {
     async fn the_first_failure_is_heard_by_all_before_and_after() {
         let failure = Failure::none_yet();
         assert!(failure.heard().now_or_never().is_none() && !failure.is_told(), "nothing has failed yet");
-        let (waiting, other) = (tokio::spawn({ let failure = failure.clone(); async move { failure.heard().await } }), failure.clone());
+        let (waiting, other) = (
+            tokio::spawn({
+                let failure = failure.clone();
+                async move { failure.heard().await }
+            }),
+            failure.clone(),
+        );
         other.tell(StorageError::engine("the disk is full"));
         other.tell(StorageError::engine("what followed from it"));
         for heard in [waiting.await.unwrap(), failure.heard().await] {
