@@ -14,6 +14,12 @@ use super::tree::{Node, Value};
 /// Mistakes told in one go: beyond these the file is probably not ours.
 const PROBLEMS_MAX: usize = 50;
 
+/// Parts of the names of settings whose values are never shown: mistakes are written to logs and sent to those who help.
+const SECRET_NAMES: [&str; 5] = ["secret", "password", "key", "url", "token"];
+
+/// What is said in the place of such a value.
+const HIDDEN: &str = "something else (not shown: it may be secret)";
+
 /// What reading a tree gave.
 pub(super) struct Reading<T> {
     /// The settings, unless something needed is missing or wrong.
@@ -82,6 +88,9 @@ impl Mistake {
 
     fn at(mut self, node: &Node, path: &[String]) -> Self {
         if self.origin.is_none() {
+            if may_be_secret(path) && !self.text.contains(HIDDEN) && node.shows_in(&self.text) {
+                self.text = format!("expected another kind of value, found {HIDDEN}");
+            }
             self.origin = Some(node.origin.clone());
             self.path = path.to_vec();
         }
@@ -145,6 +154,13 @@ fn expected_in_words(expected: &str) -> String {
     format!("expected {words}")
 }
 
+/// Whether the setting at `path` has a name that secrets have. An entry of a list goes by the list's name; where the file is
+/// that holds a secret is none.
+fn may_be_secret(path: &[String]) -> bool {
+    let name = path.iter().rev().find(|step| step.parse::<usize>().is_err());
+    name.is_some_and(|name| !name.ends_with("_file") && SECRET_NAMES.iter().any(|part| name.contains(part)))
+}
+
 struct Cursor<'a> {
     node: &'a Node,
     path: Vec<String>,
@@ -152,8 +168,13 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    /// The value in words, as far as it may be shown.
+    fn found(&self) -> String {
+        if may_be_secret(&self.path) { HIDDEN.to_owned() } else { self.node.describe() }
+    }
+
     fn wrong_type(&self, expected: &dyn de::Expected) -> Mistake {
-        let text = format!("{}, found {}", expected_in_words(&expected.to_string()), self.node.describe());
+        let text = format!("{}, found {}", expected_in_words(&expected.to_string()), self.found());
         let mistake: Mistake = de::Error::custom(text);
         mistake.at(self.node, &self.path)
     }
@@ -178,8 +199,8 @@ impl<'de> de::Deserializer<'de> for Cursor<'_> {
     type Error = Mistake;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let wrong = Wrong { expected: expected_of(&visitor), found: self.found() };
         let (node, path) = (self.node, self.path.clone());
-        let wrong = Wrong { expected: expected_of(&visitor), found: node.describe() };
         let result = match &self.node.value {
             Value::Text(text) | Value::Untyped(text) => visitor.visit_str(text),
             Value::Integer(number) => match (u64::try_from(*number), i64::try_from(*number)) {

@@ -106,6 +106,18 @@ impl Node {
         }
     }
 
+    /// Whether a message shows the value.
+    pub(super) fn shows_in(&self, message: &str) -> bool {
+        match &self.value {
+            Value::Text(text) | Value::Untyped(text) => {
+                !text.is_empty() && (message.contains(text) || message.contains(&format!("{text:?}")))
+            }
+            Value::Integer(number) => message.contains(&number.to_string()),
+            Value::Float(number) => message.contains(&number.to_string()),
+            Value::Bool(_) | Value::List(_) | Value::Table(_) => false,
+        }
+    }
+
     /// The value in words, for "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match &self.value {

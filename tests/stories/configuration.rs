@@ -33,6 +33,23 @@ fn a_wrong_type_says_what_is_expected() {
 }
 
 #[test]
+fn what_may_be_secret_is_told_of_and_never_shown() {
+    const SECRET: &str = "424242424242";
+    for lines in [
+        "[registration]\nshared_secret = 424242424242",
+        "[registration]\nshared_secret = [424242424242]",
+        "[storage]\nurl = 424242424242",
+        "[calls]\nturn_password = 424242424242",
+        "[media.s3]\nsecret_access_key = 424242424242.5",
+        "[well_known]\nclient_base_url = \"424242424242\"",
+    ] {
+        let told = with(lines).expect_err("this is a mistake");
+        assert!(told.contains("lyceum.toml:4") && !told.contains(SECRET), "{told}");
+    }
+    tells("[registration]\nshared_secret = 424242424242", &["registration.shared_secret", "text in quotes"]);
+}
+
+#[test]
 fn a_wrong_value_says_what_would_be_right() {
     tells("[registration]\nmode = \"opne\"", &["\"open\"", "did you mean"]);
     tells("[[listeners]]\naddress = \"8008\"", &["listeners[0].address", "127.0.0.1:8008"]);

@@ -89,8 +89,7 @@ impl Sender {
         let target = Target::at("/_matrix/federation/v1/send").segment(&transaction.id);
         let call = Call::new(http::Method::PUT, target).json_bytes(transaction.body(self.inner.peers.server()));
         let call = call.always().timeout(TIMEOUT).answer_bytes_max(ANSWER_BYTES_MAX);
-        let answer = self.inner.peers.request(&destination.server, call).await?;
-        tracing::trace!(server = %destination.server, answer = %String::from_utf8_lossy(&answer), "transaction taken");
+        self.inner.peers.request(&destination.server, call).await?;
         Ok(())
     }
 
