@@ -42,6 +42,9 @@ pub enum AccountError {
     /// The act is not allowed.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// What was sent is not signed with the shared secret.
+    #[error("HMAC incorrect")]
+    WrongMac,
     /// There is no such thing.
     #[error("{0} not found")]
     NotFound(&'static str),

@@ -139,7 +139,7 @@ fn check_field(field: &str) -> Result<()> {
 }
 
 /// The value to store; `None` where it means that the field goes.
-fn checked_value(field: &str, value: Value) -> Result<Option<Value>> {
+pub(crate) fn checked_value(field: &str, value: Value) -> Result<Option<Value>> {
     let wrong = |why: &str| Err(AccountError::InvalidParam(format!("{field} {why}")));
     match (field, &value) {
         (DISPLAY_NAME | AVATAR_URL, Value::Null) => Ok(None),

@@ -4,29 +4,35 @@
 use hmac::{Hmac, Mac};
 use lyceum_storage::Batch;
 use serde::Deserialize;
+use serde_json::Value;
 use sha1::Sha1;
 
-use crate::{AccountError, Accounts, DeviceChoice, Registered, User, UserKind, error::Result, short_lived::Kind};
+use crate::{
+    AccountError, Accounts, DISPLAY_NAME, DeviceChoice, Registered, User, UserKind, error::Result,
+    profile::checked_value, short_lived::Kind,
+};
 
 /// How long a nonce is good.
 const NONCE_LIFETIME_MS: u64 = 60_000;
 
-/// The longest user name and password, as Synapse has it.
+/// The longest user name and password in characters, as Synapse has it.
 const VALUE_LENGTH_MAX: usize = 512;
+
+/// The free words that Synapse knows.
+const USER_TYPES: [&str; 2] = ["support", "bot"];
 
 /// What the tool sends.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SharedSecretRequest {
     /// The nonce it was given.
-    pub nonce: Option<String>,
-    /// The wanted name.
-    pub username: Option<String>,
-    /// The password.
-    pub password: Option<String>,
+    pub nonce: Option<Value>,
+    /// The wanted name: text, or it is refused in its turn.
+    pub username: Option<Value>,
+    /// The password: the same.
+    pub password: Option<Value>,
     /// Whether to make an administrator.
-    #[serde(default)]
-    pub admin: bool,
-    /// A free word.
+    pub admin: Option<bool>,
+    /// One of [`USER_TYPES`].
     pub user_type: Option<String>,
     /// The display name.
     pub displayname: Option<String>,
@@ -43,7 +49,7 @@ impl Accounts {
             .shared_secret
             .as_deref()
             .filter(|secret| !secret.is_empty())
-            .ok_or(AccountError::InvalidParam("Shared secret registration is not enabled".into()))
+            .ok_or_else(|| unknown("Shared secret registration is not enabled"))
     }
 
     /// Gives out a nonce.
@@ -59,27 +65,39 @@ impl Accounts {
     /// Makes the account if the MAC fits. The nonce is used up whether or not it does.
     pub async fn register_by_shared_secret(&self, request: SharedSecretRequest) -> Result<Registered> {
         let secret = self.shared_secret()?;
-        let nonce = request.nonce.as_deref().ok_or(bad("nonce must be specified"))?;
-        let row = self.kept(Kind::Nonce, nonce.as_bytes()).await?.ok_or(bad("unrecognised nonce"))?;
+        let nonce = request.nonce.as_ref().ok_or_else(|| bad("nonce must be specified"))?;
+        let nonce = nonce.as_str().ok_or_else(|| unknown("unrecognised nonce"))?;
+        let row = self.kept(Kind::Nonce, nonce.as_bytes()).await?.ok_or_else(|| unknown("unrecognised nonce"))?;
         let mut used = Batch::new();
         self.use_up(&mut used, Kind::Nonce, nonce.as_bytes(), &row);
-        self.store().commit(used).await.map_err(|_| bad("unrecognised nonce"))?;
+        self.store().commit(used).await.map_err(|_| unknown("unrecognised nonce"))?;
 
-        let username = checked(request.username.as_deref(), "username must be specified", "Invalid username")?;
-        let password = checked(request.password.as_deref(), "password must be specified", "Invalid password")?;
-        let mac = request.mac.as_deref().ok_or(bad("mac must be specified"))?;
-        let signed = signed_bytes(nonce, username, password, request.admin, request.user_type.as_deref());
-        verify(secret, &signed, mac)?;
+        let username = checked(request.username.as_ref(), "username must be specified", "Invalid username")?;
+        let password = checked(request.password.as_ref(), "password must be specified", "Invalid password")?;
+        if password.is_empty() {
+            return Err(unknown("Invalid password"));
+        }
+        let user_type = request.user_type.as_deref();
+        if user_type.is_some_and(|user_type| !USER_TYPES.contains(&user_type)) {
+            return Err(unknown("Invalid user type"));
+        }
+        let mac = request.mac.as_deref().ok_or_else(|| bad("mac must be specified"))?;
+        let admin = request.admin.unwrap_or_default();
+        verify(secret, &signed_bytes(nonce, username, password, admin, user_type), mac)?;
 
         let user = self.available(username).await?;
+        let mut batch = Batch::new();
+        if let Some(name) = checked_value(DISPLAY_NAME, request.displayname.map_or(Value::Null, Value::String))? {
+            self.add_profile_field(&mut batch, &user, DISPLAY_NAME, Some(&name));
+        }
         let account = User {
             password_hash: Some(self.passwords().hash(self.entropy(), password).await?),
-            admin: request.admin,
+            admin,
             user_type: request.user_type,
             ..User::new(UserKind::Person, self.now_ms())
         };
         let choice = (!request.inhibit_login).then(DeviceChoice::default);
-        self.add_account(user, account, choice, Batch::new()).await
+        self.add_account(user, account, choice, batch).await
     }
 }
 
@@ -87,12 +105,14 @@ fn bad(why: &str) -> AccountError {
     AccountError::BadJson(why.into())
 }
 
-fn checked<'a>(value: Option<&'a str>, missing: &str, invalid: &str) -> Result<&'a str> {
-    let value = value.ok_or_else(|| bad(missing))?;
-    if value.is_empty() || value.len() > VALUE_LENGTH_MAX || value.contains('\0') {
-        return Err(AccountError::InvalidParam(invalid.into()));
-    }
-    Ok(value)
+fn unknown(why: &str) -> AccountError {
+    AccountError::Unknown(why.into())
+}
+
+fn checked<'a>(value: Option<&'a Value>, missing: &str, invalid: &str) -> Result<&'a str> {
+    let text = value.ok_or_else(|| bad(missing))?.as_str();
+    let fits = |text: &&str| text.chars().count() <= VALUE_LENGTH_MAX && !text.contains('\0');
+    text.filter(fits).ok_or_else(|| unknown(invalid))
 }
 
 /// What the MAC covers, zero bytes between the fields.
@@ -103,7 +123,7 @@ fn signed_bytes(nonce: &str, username: &str, password: &str, admin: bool, user_t
 }
 
 fn verify(secret: &str, signed: &[u8], mac_hex: &str) -> Result<()> {
-    let refused = AccountError::Forbidden("HMAC incorrect");
+    let refused = AccountError::WrongMac;
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(|_| refused.clone())?;
     mac.update(signed);
     let given = from_hex(mac_hex).ok_or(refused.clone())?;

@@ -101,16 +101,46 @@ async fn who_knows_the_shared_secret_makes_accounts() {
     let answer = stranger.post(SHARED_SECRET, request(&first, "Root", true)).await.ok();
     assert_eq!(answer["user_id"], "@root:alpha.example");
     let used = stranger.post(SHARED_SECRET, request(&first, "other", false)).await;
-    used.refused(400, "M_BAD_JSON");
+    used.refused(400, "M_UNKNOWN");
 
     let mut forged = request(&nonce(&stranger).await, "eve", false);
     forged["admin"] = true.into();
-    stranger.post(SHARED_SECRET, forged).await.refused(403, "M_FORBIDDEN");
+    stranger.post(SHARED_SECRET, forged).await.refused(403, "M_UNKNOWN");
     let late = nonce(&stranger).await;
     campus.clock.advance(Duration::from_secs(61));
-    stranger.post(SHARED_SECRET, request(&late, "late", false)).await.refused(400, "M_BAD_JSON");
+    stranger.post(SHARED_SECRET, request(&late, "late", false)).await.refused(400, "M_UNKNOWN");
     let symbols = nonce(&stranger).await;
     stranger.post(SHARED_SECRET, request(&symbols, "a!b", false)).await.refused(400, "M_INVALID_USERNAME");
+    let taken = nonce(&stranger).await;
+    stranger.post(SHARED_SECRET, request(&taken, "root", false)).await.refused(400, "M_USER_IN_USE");
+}
+
+#[tokio::test]
+async fn what_lacks_something_or_is_of_the_wrong_kind_is_refused_as_provisioning_tools_know_it() {
+    let (_campus, stranger) = stranger("registration.mode = \"closed\"").await;
+    stranger.post(SHARED_SECRET, json!({})).await.refused(400, "M_BAD_JSON");
+    stranger.post(SHARED_SECRET, json!({ "nonce": "made up" })).await.refused(400, "M_UNKNOWN");
+    for field in ["username", "password", "mac"] {
+        let mut without = request(&nonce(&stranger).await, "ann", false);
+        without.as_object_mut().expect("an object").remove(field);
+        stranger.post(SHARED_SECRET, without).await.refused(400, "M_BAD_JSON");
+    }
+    let wrong = [("username", json!(1)), ("username", json!("a".repeat(513))), ("password", json!("p\0"))];
+    for (field, value) in wrong.into_iter().chain([("user_type", json!("rector"))]) {
+        let mut request = request(&nonce(&stranger).await, "ann", false);
+        request[field] = value;
+        stranger.post(SHARED_SECRET, request).await.refused(400, "M_UNKNOWN");
+    }
+}
+
+#[tokio::test]
+async fn who_is_made_with_the_shared_secret_is_shown_under_the_name_that_was_given() {
+    let (_campus, stranger) = stranger("registration.mode = \"closed\"").await;
+    let mut named = request(&nonce(&stranger).await, "ann", false);
+    named["displayname"] = "Ann Lee".into();
+    stranger.post(SHARED_SECRET, named).await.ok();
+    let profile = stranger.get("/_matrix/client/v3/profile/@ann:alpha.example").await.ok();
+    assert_eq!(profile["displayname"], "Ann Lee");
 }
 
 #[tokio::test]

@@ -101,6 +101,8 @@ impl From<AccountError> for ApiError {
             AccountError::Locked => Self::user_locked(),
             AccountError::Suspended => Self::user_suspended(message),
             AccountError::WrongCredentials | AccountError::Forbidden(_) => Self::forbidden(message),
+            // Synapse's administration API: a refusal without a code of its own.
+            AccountError::WrongMac => Self::unknown(message).with_status(StatusCode::FORBIDDEN),
             AccountError::Deactivated => Self::user_deactivated(message),
             AccountError::UserInUse => Self::user_in_use(message),
             AccountError::InvalidUsername(_) => Self::invalid_username(message),
