@@ -62,6 +62,28 @@ pub(crate) enum Order {
     Backup { directory: PathBuf },
 }
 
+impl Order {
+    /// Whether it makes sense before there is any data. All others are about something that is stored already: where nothing
+    /// is, they make nothing either.
+    pub(crate) fn may_come_first(&self) -> bool {
+        match self {
+            Self::UserCreate { .. } => true,
+            Self::Institution(order) => order.may_come_first(),
+            Self::Token(order) => matches!(order, tokens::TokenOrder::Make { .. }),
+            Self::UserPassword { .. }
+            | Self::UserSetAdmin { .. }
+            | Self::UserDeactivate { .. }
+            | Self::UserList
+            | Self::FederationStatus
+            | Self::FederationRetry { .. }
+            | Self::SearchRebuild
+            | Self::Check
+            | Self::Case(_)
+            | Self::Backup { .. } => false,
+        }
+    }
+}
+
 /// Carries out orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Operator {

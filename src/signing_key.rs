@@ -42,6 +42,12 @@ pub(crate) fn load_or_make(data_dir: &Path, server: OwnedServerName) -> anyhow::
         }
     }
     keep_from_others(&path)?;
+    load(data_dir, server)
+}
+
+/// Reads the key that is there.
+pub(crate) fn load(data_dir: &Path, server: OwnedServerName) -> anyhow::Result<ServerKey> {
+    let path = path(data_dir);
     let text =
         fs::read_to_string(&path).with_context(|| format!("the signing key {} cannot be read", path.display()))?;
     parse(&text, server).with_context(|| format!("{} holds no signing key", path.display()))

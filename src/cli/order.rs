@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use lyceum_events::ServerKey;
 use lyceum_storage::Store;
 use tokio::sync::mpsc;
 
@@ -25,15 +26,23 @@ pub(super) fn run(file: Option<&Path>, order: Order) -> anyhow::Result<()> {
 
 async fn here(config: &Config, order: Order) -> anyhow::Result<()> {
     let dir = &config.server.data_dir;
-    if !dir.exists() {
+    let is_there = Store::is_there(&config.storage, dir).await?;
+    if !dir.exists() || !(is_there || order.may_come_first()) {
         anyhow::bail!(
             "no server runs here and there is no data in {}; start the server once, or name its configuration with \
              --config",
             dir.display()
         );
     }
+    let name = config.server.name.clone();
+    let key = if is_there { signing_key::load(dir, name)? } else { signing_key::load_or_make(dir, name)? };
     let store = Store::open(&config.storage, dir).await.context("no server runs here, and")?;
-    let key = signing_key::load_or_make(dir, config.server.name.clone())?;
+    let result = carried_out(config, &store, key, order).await;
+    store.close().await;
+    result
+}
+
+async fn carried_out(config: &Config, store: &Store, key: ServerKey, order: Order) -> anyhow::Result<()> {
     let server = Server::build(config, Parts::real(config, store.clone(), key)?).await?;
     let (lines, mut said) = mpsc::unbounded_channel();
     let report = Report::new(lines);
@@ -43,7 +52,5 @@ async fn here(config: &Config, order: Order) -> anyhow::Result<()> {
             say::line(&line);
         }
     };
-    let (result, ()) = tokio::join!(work, print);
-    store.close().await;
-    result
+    tokio::join!(work, print).0
 }

@@ -102,6 +102,20 @@ pub(crate) enum InstitutionOrder {
     AuditExport,
 }
 
+impl InstitutionOrder {
+    /// Whether it says something new, rather than show or end what there is.
+    pub(super) fn may_come_first(&self) -> bool {
+        matches!(
+            self,
+            Self::PersonSet { .. }
+                | Self::UnitSet { .. }
+                | Self::EnrolAdd { .. }
+                | Self::Block { .. }
+                | Self::Sample { .. }
+        )
+    }
+}
+
 impl Operator {
     pub(super) async fn institution(&self, order: InstitutionOrder, report: &Report) -> anyhow::Result<()> {
         use InstitutionOrder as I;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod full_disk;
+mod looking;
 mod reloading;
 
 /// How long a server may take to say that it serves, and to stop.

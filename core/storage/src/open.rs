@@ -16,6 +16,9 @@ use crate::{
 /// The schema version of a new store when there are no migrations.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Where the embedded store is in the data directory.
+const STORE_DIR: &str = "store";
+
 /// One step that brings the rows of the version before to version `to`.
 pub struct Migration {
     /// The version that the store has afterwards.
@@ -27,6 +30,15 @@ pub struct Migration {
 }
 
 impl Store {
+    /// Whether there is a store where `config` says. Makes nothing.
+    pub async fn is_there(config: &StorageConfig, data_dir: &Path) -> Result<bool, OpenError> {
+        match config.engine {
+            EngineKind::Memory => Ok(false),
+            EngineKind::Sled => Ok(Embedded::is_there(&data_dir.join(STORE_DIR))),
+            EngineKind::Postgres => Postgres::is_there(&config.postgres_url()?).await,
+        }
+    }
+
     /// Opens the store that `config` names, with its files below `data_dir`. Starts the committer, so it must be called
     /// within a tokio runtime.
     pub async fn open(config: &StorageConfig, data_dir: &Path) -> Result<Self, OpenError> {
@@ -89,7 +101,7 @@ pub(crate) async fn engine(config: &StorageConfig, data_dir: &Path) -> Result<Ar
         EngineKind::Memory => Arc::new(Memory::default()),
         EngineKind::Postgres => Arc::new(Postgres::open(&config.postgres_url()?, config.pool_size).await?),
         EngineKind::Sled => {
-            let (dir, cache_mib) = (data_dir.join("store"), config.cache_mib);
+            let (dir, cache_mib) = (data_dir.join(STORE_DIR), config.cache_mib);
             let place = dir.clone();
             let opening = tokio::task::spawn_blocking(move || Embedded::open(&dir, cache_mib));
             Arc::new(opening.await.map_err(|error| OpenError::engine(&place, &error))??)

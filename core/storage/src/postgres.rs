@@ -48,17 +48,25 @@ impl Postgres {
         Self::open_within(OPEN_TIMEOUT, url, pool_size).await
     }
 
+    /// Whether the table is there.
+    pub(crate) async fn is_there(url: &str) -> Result<bool, OpenError> {
+        let address = Address::parse(url)?;
+        let looking = async {
+            let (client, connection) = address.connect().await?;
+            let connection = tokio::spawn(async move { drop(connection.await) });
+            let row = client.query_one("SELECT to_regclass('lyceum_rows') IS NOT NULL", &[]).await;
+            connection.abort();
+            row.map(|row| row.get(0))
+        };
+        let looked = tokio::time::timeout(OPEN_TIMEOUT, looking).await.map_err(|_| silent(&address, OPEN_TIMEOUT))?;
+        looked.map_err(|error| address.failed(&connect::explained(&error)))
+    }
+
     /// The time limit of a connection ends when it is made: one that is made and says nothing needs a limit as well.
     async fn open_within(limit: Duration, url: &str, pool_size: usize) -> Result<Self, OpenError> {
         let address = Address::parse(url)?;
         let opening = tokio::time::timeout(limit, Self::open_at(address.clone(), pool_size));
-        opening.await.unwrap_or_else(|_| {
-            Err(address.failed(&format!(
-                "it was not ready within {} s. See whether PostgreSQL itself listens there (and not something that \
-                 accepts and says nothing), whether it is overloaded, and whether another session holds a lock",
-                limit.as_secs()
-            )))
-        })
+        opening.await.unwrap_or_else(|_| Err(silent(&address, limit)))
     }
 
     async fn open_at(address: Address, pool_size: usize) -> Result<Self, OpenError> {
@@ -92,6 +100,14 @@ impl Postgres {
             }
         }
     }
+}
+
+fn silent(address: &Address, limit: Duration) -> OpenError {
+    address.failed(&format!(
+        "it was not ready within {} s. See whether PostgreSQL itself listens there (and not something that accepts and \
+         says nothing), whether it is overloaded, and whether another session holds a lock",
+        limit.as_secs()
+    ))
 }
 
 fn bytes_at(row: &Row, column: usize) -> Bytes {

@@ -19,7 +19,15 @@ use crate::{OpenError, Position, meta::LAST_POSITION};
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
+/// sled's own file, without which there is no store.
+const DATA: &str = "db";
+
 impl Embedded {
+    /// Whether there is a store in `dir`.
+    pub(crate) fn is_there(dir: &Path) -> bool {
+        dir.join(DATA).exists()
+    }
+
     /// Opens or makes the store in `dir`. Blocks.
     pub(crate) fn open(dir: &Path, cache_mib: u64) -> Result<Self, OpenError> {
         make_dir(dir)?;

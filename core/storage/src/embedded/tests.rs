@@ -28,6 +28,15 @@ async fn a_store_opened_again_has_its_rows_and_goes_on_counting() {
 }
 
 #[tokio::test]
+async fn whether_a_store_is_there_is_known_without_making_one() {
+    let dir = TempDir::new().unwrap();
+    assert!(!Store::is_there(&StorageConfig::default(), dir.path()).await.unwrap());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
+    open(&dir).await.unwrap().close().await;
+    assert!(Store::is_there(&StorageConfig::default(), dir.path()).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_store_in_use_is_not_opened_twice() {
     let dir = TempDir::new().unwrap();
     let _store = open(&dir).await.unwrap();

@@ -92,3 +92,11 @@ async fn what_accepts_and_says_nothing_is_not_waited_for_without_end() {
     assert!(refused.contains("campus") && refused.contains("accepts and says nothing"), "{refused}");
     assert!(!refused.contains("secret"), "{refused}");
 }
+
+#[tokio::test]
+async fn whether_the_table_is_there_is_known_without_making_it() {
+    let Some(url) = cluster::database().await else { return };
+    assert!(!Postgres::is_there(&url).await.unwrap() && !Postgres::is_there(&url).await.unwrap());
+    let _store = open(&url).await;
+    assert!(Postgres::is_there(&url).await.unwrap());
+}
