@@ -11,6 +11,7 @@ mod order;
 mod rotate_key;
 mod say;
 mod serve;
+mod store;
 mod token;
 mod user;
 

@@ -1,6 +1,7 @@
 //! One server: every crate's handle, built in layer order, and the routes they serve. The only place that sees them all.
 
 mod health;
+pub(crate) mod home;
 mod own_accounts;
 mod work;
 
@@ -111,6 +112,9 @@ impl Server {
     /// Builds the handles in layer order.
     pub async fn build(config: &Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { store, clock, seed, key, outbound, services } = parts;
+        if let Some(mistake) = home::mistake(&store, config).await? {
+            anyhow::bail!(mistake);
+        }
         let mut seeds = Seeds(StdRng::from_seed(seed));
         let name = config.server.name.clone();
         let entropy = Entropy::from_seed(seeds.next());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use super::store::{self, Found};
 use super::{order, say};
 use crate::config;
 use crate::operator::{Order, backup, socket};
@@ -24,6 +25,9 @@ pub(super) fn restore(file: Option<&Path>, directory: PathBuf) -> anyhow::Result
         let backup::Held { rows, files } = backup::restore_from(&directory, &config.storage, data_dir).await?;
         let place = data_dir.display();
         say::line(&format!("Restored {rows} rows, the signing key and {files} uploaded files into {place}."));
+        if let Found::Mistake(text) = store::look(&config).await? {
+            bail!("what was restored cannot be used like this: {text}");
+        }
         if let Some(bucket) = config.media.bucket() {
             say::line(&format!("The server looks for uploaded files in the bucket {bucket}, which was left as it is."));
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use super::say;
+use super::store::{self, Found};
 use crate::config::{self, Finding};
 use crate::listen::tls;
 
@@ -28,6 +29,10 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     }
     if let Some(Err(text)) = config.metrics.address.map(free) {
         found.push(Finding::new("metrics.address", text));
+    }
+    // That the database is out of reach, or the files are damaged, is nothing that the configuration can help.
+    if let Ok(Found::Mistake(text)) = super::block_on(async { Ok(store::look(config).await?) }) {
+        found.push(Finding::new("server.name", text));
     }
     if !found.is_empty() {
         bail!("{}", loaded.describe(found));

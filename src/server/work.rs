@@ -4,7 +4,7 @@
 use anyhow::Context;
 use lyceum_peers::sender::{RoomsSource, Sender};
 
-use lyceum_accounts::Accounts;
+use lyceum_accounts::{Accounts, note_home};
 use lyceum_media::Media;
 use lyceum_push::{Feeds, Notifier};
 use lyceum_rooms::Rooms;
@@ -43,6 +43,7 @@ pub(super) struct Work {
 impl Server {
     /// Starts the followers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
+        note_home(&self.store, self.accounts.server_name()).await.context("noting the server's name")?;
         self.client.media.claim_storage().await.context("media cannot be kept")?;
         self.client.media.remove_unfinished().await.context("removing what uploads left that broke off")?;
         let source = RoomsSource::new(&self.rooms, &self.accounts);

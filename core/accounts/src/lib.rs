@@ -22,6 +22,7 @@ mod directory;
 mod error;
 mod filters;
 mod fully_read;
+mod home;
 mod interactive;
 mod jwt;
 mod keys;
@@ -57,6 +58,7 @@ pub use device_changes::DeviceChange;
 pub use devices::Device;
 pub use directory::{FOUND_MAX, Found, Words};
 pub use error::AccountError;
+pub use home::{home_of, note_home};
 pub use interactive::{InteractiveAuth, Proof, Stage};
 pub use jwt::JwtConfig;
 pub use keys::{

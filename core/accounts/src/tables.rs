@@ -11,6 +11,10 @@ pub(crate) const USERS: Table<String, User> = Table::new(
     "one row per local account by user id; written by registration and administration; never removed",
 );
 
+/// The name of the server whose data these are.
+pub(crate) const HOME: Table<(), String> =
+    Table::new("a.home", "written at the first start, read at each and by commands that look at the data; one row");
+
 /// What people agreed to.
 pub(crate) const CONSENTS: Table<String, Consent> = Table::new(
     "a.consents",

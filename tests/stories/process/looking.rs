@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use super::{configured, output};
+use super::{Program, configured, output};
 
 #[track_caller]
 fn fails_saying(told: &Output, words: &[&str]) {
@@ -50,4 +50,39 @@ fn without_its_key_the_data_are_left_alone() {
     std::fs::remove_file(place.join("data/signing.key")).expect("the key is there");
     fails_saying(&output(place, &["check"]), &["signing.key cannot be read"]);
     assert!(!place.join("data/signing.key").exists(), "a look should make no key");
+}
+
+#[test]
+fn data_of_another_name_are_left_alone_and_told_of() {
+    let mut program = Program::start();
+    assert!(output(program.directory.path(), &["backup", "saved"]).status.success());
+    program.signal("TERM");
+    program.ended();
+    let place = program.directory.path();
+    let path = place.join("config.toml");
+    let settings = std::fs::read_to_string(&path).expect("the configuration can be read");
+    let renamed = settings.replace("campus.example", "localhost");
+    std::fs::write(&path, &renamed).expect("the configuration can be written");
+    let words = ["\"campus.example\"", "put server.name", "server.data_dir"];
+    for command in ["serve", "check", "check-config"] {
+        fails_saying(&output(place, &[command]), &words);
+    }
+    let elsewhere = renamed.replace("[[listeners]]", "data_dir = \"elsewhere\"\n[[listeners]]");
+    std::fs::write(&path, elsewhere).expect("the configuration can be written");
+    fails_saying(&output(place, &["restore", "saved"]), &words);
+    std::fs::write(&path, settings).expect("the configuration can be written");
+    assert!(output(place, &["check"]).status.success(), "under its own name all is well");
+}
+
+#[test]
+fn data_from_before_the_name_was_noted_tell_it_by_their_people() {
+    let directory = configured("");
+    let place = directory.path();
+    std::fs::create_dir(place.join("data")).expect("a directory can be made");
+    // No server has started, so nothing is noted.
+    assert!(output(place, &["user", "create", "ada", "--generate"]).status.success());
+    let path = place.join("config.toml");
+    let settings = std::fs::read_to_string(&path).expect("the configuration can be read");
+    std::fs::write(&path, settings.replace("campus.example", "localhost")).expect("it can be written");
+    fails_saying(&output(place, &["serve"]), &["\"campus.example\"", "put server.name"]);
 }
