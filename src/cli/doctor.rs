@@ -46,16 +46,20 @@ async fn examine(loaded: Loaded) -> anyhow::Result<()> {
     tell("configuration", machine::configuration(&loaded));
     tell("data", machine::data(config));
     tell("disk", machine::disk(config));
+    tell("store", machine::store(config).await);
     if let Some(bucket) = config.media.bucket() {
         tell("media", network::bucket(config, bucket, &outbound).await);
     }
     tell("clock", machine::clock().await);
     for listener in &config.listeners {
         let about = format!("port {}", listener.address.port());
-        tell(&about, machine::listener(listener, &config.server.data_dir).await);
+        tell(&about, machine::port(listener.address, &config.server.data_dir).await);
         if let Some(tls) = &listener.tls {
             tell("certificate", machine::certificate(tls));
         }
+    }
+    if let Some(address) = config.metrics.address {
+        tell("metrics", machine::port(address, &config.server.data_dir).await);
     }
     if config.server.name.as_str() == "localhost" {
         tell(

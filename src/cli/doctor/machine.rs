@@ -6,11 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use lyceum_events::{Clock, SystemClock};
+use lyceum_storage::EngineKind;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::super::store::{self, Found};
 use super::Finding;
-use crate::config::{Config, Listener, Loaded, Tls, in_words};
+use crate::config::{Config, Loaded, Tls, in_words};
 use crate::listen::tls;
 use crate::operator::socket;
 use crate::signing_key;
@@ -103,8 +105,25 @@ async fn clock_off() -> std::io::Result<Duration> {
     Ok(Duration::from_secs(theirs.abs_diff(ours)))
 }
 
-pub(super) async fn listener(listener: &Listener, data_dir: &Path) -> Finding {
-    let address = listener.address;
+/// Whether the store opens, and whose it is.
+pub(super) async fn store(config: &Config) -> Finding {
+    let place = match config.storage.engine {
+        EngineKind::Postgres => "the database",
+        EngineKind::Sled | EngineKind::Memory => "the data directory",
+    };
+    match store::look(config).await {
+        Ok(Found::Nothing) => Finding::Note(format!("there is none yet in {place}; the first start makes it")),
+        Ok(Found::InUse) => Finding::Well("the running server has it open".to_owned()),
+        Ok(Found::AnotherUsers) => Finding::Note(
+            "not looked into: its files belong to another user; ask as the one that runs the server".to_owned(),
+        ),
+        Ok(Found::Well) => Finding::Well(format!("the one in {place} opens, and is that of {}", config.server.name)),
+        Ok(Found::Mistake(text)) => Finding::Wrong(text),
+        Err(error) => Finding::Wrong(error.to_string()),
+    }
+}
+
+pub(super) async fn port(address: SocketAddr, data_dir: &Path) -> Finding {
     if matches!(socket::find(data_dir).await, Ok(Some(_))) {
         return match timeout(PATIENCE, TcpStream::connect(reachable(address))).await {
             Ok(Ok(_)) => Finding::Well(format!("the running server answers on {address}")),

@@ -1,9 +1,10 @@
 //! Commands that look at the data: they make none where there are none, and take no other server's for their own.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
-use super::{Program, configured, output};
+use super::{Program, configured, lyceum, output};
 
 #[track_caller]
 fn fails_saying(told: &Output, words: &[&str]) {
@@ -64,7 +65,7 @@ fn data_of_another_name_are_left_alone_and_told_of() {
     let renamed = settings.replace("campus.example", "localhost");
     std::fs::write(&path, &renamed).expect("the configuration can be written");
     let words = ["\"campus.example\"", "put server.name", "server.data_dir"];
-    for command in ["serve", "check", "check-config"] {
+    for command in ["serve", "check", "check-config", "doctor"] {
         fails_saying(&output(place, &[command]), &words);
     }
     let elsewhere = renamed.replace("[[listeners]]", "data_dir = \"elsewhere\"\n[[listeners]]");
@@ -85,4 +86,20 @@ fn data_from_before_the_name_was_noted_tell_it_by_their_people() {
     let settings = std::fs::read_to_string(&path).expect("the configuration can be read");
     std::fs::write(&path, settings.replace("campus.example", "localhost")).expect("it can be written");
     fails_saying(&output(place, &["serve"]), &["\"campus.example\"", "put server.name"]);
+}
+
+#[test]
+fn the_doctor_looks_at_the_store_and_at_the_port_of_the_figures() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it is bound");
+    let database = "[storage]\nengine = \"postgres\"\nurl = \"postgres://someone@127.0.0.1:1/campus\"\n";
+    let directory =
+        configured(&format!("{database}[metrics]\naddress = \"{address}\"\n[federation]\nenabled = false\n"));
+    // Of a server of this name nothing is asked in the network.
+    let told = lyceum(directory.path(), &["doctor"]).env("LYCEUM_SERVER__NAME", "localhost").output();
+    let told = told.expect("the program can be run");
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    let line = |about: &str| said.lines().find(|line| line.contains(about)).unwrap_or_default().to_owned();
+    assert!(line(" store ").starts_with("WRONG") && line(" store ").contains("campus"), "{said}");
+    assert!(line(" metrics ").starts_with("WRONG") && line(" metrics ").contains("already in use"), "{said}");
 }
