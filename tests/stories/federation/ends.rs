@@ -25,7 +25,7 @@ async fn follow(beta: &Host, (room, user, old): (&str, &str, &str), draft: impl 
     let mut events = Vec::new();
     for n in 0..MANY {
         let prev = Some(vec![OwnedEventId::try_from(old).expect("an event id")]);
-        let at = Forged { ts: n as u64, prev, ..Forged::default() };
+        let at = Forged { ts: u64::try_from(n).expect("a small number"), prev, ..Forged::default() };
         events.push(json_of(&beta.forges(room, user, draft(n), at).await));
     }
     events
