@@ -1,7 +1,6 @@
 //! The `[storage]` section of the configuration.
 
 use serde::Deserialize;
-use std::path::PathBuf;
 
 use crate::OpenError;
 
@@ -18,15 +17,13 @@ pub struct StorageConfig {
     /// Where PostgreSQL is: `postgres://user:password@host:5432/database`, or `postgres:///database?host=/run/postgresql`
     /// for a socket on this machine. The connection is not encrypted: keep it on this machine or a trusted network.
     pub url: Option<String>,
-    /// A file that holds the URL, so that its password need not stand in the configuration.
-    pub url_file: Option<PathBuf>,
     /// Connections to PostgreSQL at most, beside two that the committer and the listener keep.
     pub pool_size: usize,
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { engine: EngineKind::Sled, cache_mib: 32, url: None, url_file: None, pool_size: 8 }
+        Self { engine: EngineKind::Sled, cache_mib: 32, url: None, pool_size: 8 }
     }
 }
 
@@ -43,19 +40,10 @@ pub enum EngineKind {
 }
 
 impl StorageConfig {
-    /// The URL, from wherever it is given.
-    pub(crate) fn postgres_url(&self) -> Result<String, OpenError> {
-        let refuse = |why: String| Err(OpenError::Config(why.into()));
-        match (&self.url, &self.url_file) {
-            (Some(url), None) => Ok(url.clone()),
-            (None, Some(file)) => match std::fs::read_to_string(file) {
-                Ok(url) => Ok(url.trim().to_owned()),
-                Err(error) => refuse(format!("url_file {} cannot be read: {error}", file.display())),
-            },
-            (Some(_), Some(_)) => refuse("has both url and url_file: keep one".to_owned()),
-            (None, None) => refuse(
-                "engine = \"postgres\" needs url = \"postgres://user:password@host/database\" or url_file".to_owned(),
-            ),
-        }
+    /// The URL, which the engine cannot do without.
+    pub(crate) fn postgres_url(&self) -> Result<&str, OpenError> {
+        self.url.as_deref().ok_or_else(|| {
+            OpenError::Config("engine = \"postgres\" needs url = \"postgres://user:password@host/database\"".into())
+        })
     }
 }

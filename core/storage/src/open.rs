@@ -99,7 +99,7 @@ impl Store {
 pub(crate) async fn engine(config: &StorageConfig, data_dir: &Path) -> Result<Arc<dyn Engine>, OpenError> {
     Ok(match config.engine {
         EngineKind::Memory => Arc::new(Memory::default()),
-        EngineKind::Postgres => Arc::new(Postgres::open(&config.postgres_url()?, config.pool_size).await?),
+        EngineKind::Postgres => Arc::new(Postgres::open(config.postgres_url()?, config.pool_size).await?),
         EngineKind::Sled => {
             let (dir, cache_mib) = (data_dir.join(STORE_DIR), config.cache_mib);
             let place = dir.clone();
