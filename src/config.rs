@@ -5,6 +5,7 @@
 
 mod changes;
 mod checks;
+mod names;
 mod problem;
 mod read;
 mod sections;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use checks::{Finding, in_words};
+pub use names::in_force;
 pub use problem::{Problem, Problems};
 pub use sections::{Api, Appservices, Listener, Log, LogFormat, Metrics, Registration, Rooms, ServerSettings, Tls};
 
@@ -99,6 +101,8 @@ pub struct Loaded {
     pub config: Config,
     /// `None`: no file was found, this is a trial.
     pub file: Option<PathBuf>,
+    /// Environment variables that look like settings and are none.
+    pub strangers: Vec<String>,
 }
 
 impl Loaded {
@@ -107,7 +111,8 @@ impl Loaded {
         let shown = self.shown();
         let text = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
         let tree = Node::parse(&shown, text.as_deref().unwrap_or(TRIAL)).map(|mut tree| {
-            tree.override_from(environment());
+            // What is wrong with its names was told when it was read.
+            let _ = tree.override_from(environment());
             tree
         });
         match tree {
@@ -138,35 +143,49 @@ pub fn find(named: Option<&Path>) -> Option<PathBuf> {
 
 /// Reads the configuration with the process's environment over it.
 pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
+    let strangers = names::strangers(environment());
     let Some(path) = find(named) else {
         let config = parse(TRIAL_NAME, TRIAL, environment())?;
-        return Ok(Loaded { config, file: None });
+        return Ok(Loaded { config, file: None, strangers });
     };
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path).map_err(|error| {
         let text = format!("cannot be read: {}. `lyceum init` writes a configuration", in_words(&error));
         Problems(vec![Problem::of_file(&shown, text)])
     })?;
-    let mut config = parse(&shown, &text, environment())?;
-    config.anchor(path.parent().unwrap_or(Path::new("")));
-    Ok(Loaded { config, file: Some(path) })
+    let config = parse_in(path.parent().unwrap_or(Path::new("")), &shown, &text, environment())?;
+    Ok(Loaded { config, file: Some(path), strangers })
 }
 
-/// Reads a configuration's text; every mistake is told, each with its place.
+/// Reads a configuration's text, with paths as they are written.
 pub fn parse(
     file: &str,
     text: &str,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, Problems> {
+    parse_in(Path::new(""), file, text, environment)
+}
+
+/// Reads the text of a configuration that lies in `base`; every mistake is told, each with its place.
+pub(crate) fn parse_in(
+    base: &Path,
+    file: &str,
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, Problems> {
     let mut tree = Node::parse(file, text).map_err(Problems)?;
-    tree.override_from(environment);
-    let read::Reading { settings, mut problems, .. } = read::read::<Config>(file, tree.clone());
+    let misnamed = tree.override_from(environment);
+    let read::Reading { settings, mut problems, .. } = read::read::<Config>(file, base, tree.clone());
+    problems.extend(misnamed);
     // A value that could not be read is missing from the settings: what it means can be judged only when all are there.
     if let (Some(config), true) = (&settings, problems.is_empty()) {
         problems.extend(checks::meaning(config).into_iter().map(|finding| finding.into_problem(file, &tree)));
     }
     match settings {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(mut config) if problems.is_empty() => {
+            config.anchor(base);
+            Ok(config)
+        }
         _ => Err(Problems(problems)),
     }
 }
@@ -174,13 +193,13 @@ pub fn parse(
 /// The settings that `text` does not write; for the test that keeps the example complete.
 pub fn absent(text: &str) -> Result<Vec<String>, Problems> {
     let tree = Node::parse("config.toml.example", text).map_err(Problems)?;
-    let reading = read::read::<Config>("config.toml.example", tree);
+    let reading = read::read::<Config>("config.toml.example", Path::new(""), tree);
     if reading.problems.is_empty() { Ok(reading.absent) } else { Err(Problems(reading.problems)) }
 }
 
 impl Config {
     /// Paths in a file are relative to the file, so that a command finds the same data wherever it is typed.
-    pub(crate) fn anchor(&mut self, base: &Path) {
+    fn anchor(&mut self, base: &Path) {
         let absolute = |path: &mut PathBuf| *path = base.join(&*path);
         absolute(&mut self.server.data_dir);
         self.federation.trusted_ca_files.iter_mut().for_each(absolute);

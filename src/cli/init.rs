@@ -94,8 +94,7 @@ pub(super) fn run(options: Init) -> anyhow::Result<()> {
     let text = template::fill(&answers);
     let shown = output.display().to_string();
     // An answer that makes no configuration is told before anything is written.
-    let mut config = config::parse(&shown, &text, [])?;
-    config.anchor(output.parent().unwrap_or(Path::new("")));
+    let config = config::parse_in(output.parent().unwrap_or(Path::new("")), &shown, &text, [])?;
 
     let data_dir = &config.server.data_dir;
     files::private_directory(data_dir).map_err(|error| {

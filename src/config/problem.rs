@@ -34,6 +34,11 @@ impl Problem {
         Self { place: file.to_owned(), key: String::new(), text, line: 0 }
     }
 
+    /// Something wrong with an environment variable's name.
+    pub(super) fn of_variable(name: &str, text: String) -> Self {
+        Self { place: format!("environment variable {name}"), key: String::new(), text, line: 0 }
+    }
+
     pub(super) fn new(file: &str, origin: &Origin, path: &[String], text: impl Into<String>) -> Self {
         let place = match origin {
             Origin::Line(line) => format!("{file}:{line}"),

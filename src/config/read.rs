@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
@@ -30,12 +31,13 @@ pub(super) struct Reading<T> {
 }
 
 /// Reads `tree` into `T`, collecting every mistake: a value that is wrong is noted, taken away, and reading starts again.
-pub(super) fn read<T: DeserializeOwned>(file: &str, mut tree: Node) -> Reading<T> {
+/// `base` is where the paths of `key_file` begin.
+pub(super) fn read<T: DeserializeOwned>(file: &str, base: &Path, mut tree: Node) -> Reading<T> {
     let mut mistakes: Vec<Mistake> = Vec::new();
     loop {
-        let notes = Notes::default();
+        let notes = Notes { base, unknown: RefCell::default(), absent: RefCell::default() };
         let result = T::deserialize(Cursor { node: &tree, path: Vec::new(), notes: &notes });
-        let Notes { unknown, absent } = notes;
+        let Notes { unknown, absent, .. } = notes;
         for mistake in unknown.into_inner() {
             if !mistakes.iter().any(|known| known.path == mistake.path) {
                 mistakes.push(mistake);
@@ -60,8 +62,10 @@ pub(super) fn read<T: DeserializeOwned>(file: &str, mut tree: Node) -> Reading<T
     }
 }
 
-#[derive(Default)]
-struct Notes {
+/// What one reading goes by, and what it notes.
+struct Notes<'a> {
+    /// Where the paths of `key_file` begin.
+    base: &'a Path,
     unknown: RefCell<Vec<Mistake>>,
     absent: RefCell<Vec<String>>,
 }
@@ -164,7 +168,7 @@ fn may_be_secret(path: &[String]) -> bool {
 struct Cursor<'a> {
     node: &'a Node,
     path: Vec<String>,
-    notes: &'a Notes,
+    notes: &'a Notes<'a>,
 }
 
 impl Cursor<'_> {
@@ -311,21 +315,27 @@ fn expected_of<'de>(visitor: &impl Visitor<'de>) -> String {
 }
 
 /// Parts a table's keys into the known ones, which are answered, and the unknown ones, which are noted with the
-/// nearest known key. A known key may also be given as `key_file`, the path of a file that holds it.
+/// nearest known key. A known key may also be given as `key_file`, the path of a file that holds it; of the two, the one
+/// in the environment counts.
 fn sort_keys(
     entries: &BTreeMap<String, Node>,
     known: &'static [&'static str],
     path: &[String],
-    notes: &Notes,
+    notes: &Notes<'_>,
 ) -> Result<BTreeMap<String, Node>, Mistake> {
     let mut kept = BTreeMap::new();
     for (key, node) in entries {
         let place: Vec<String> = path.iter().cloned().chain([key.clone()]).collect();
         let by_file = key.strip_suffix("_file").filter(|name| known.contains(name));
         if known.contains(&key.as_str()) {
-            kept.insert(key.clone(), node.clone());
+            if !entries.get(&format!("{key}_file")).is_some_and(|by_file| by_file.outweighs(node)) {
+                kept.insert(key.clone(), node.clone());
+            }
         } else if let Some(name) = by_file {
-            kept.insert(name.to_owned(), from_file(node).map_err(|mistake| mistake.at(node, &place))?);
+            let read = counted_file(name, node, entries.get(name), notes.base);
+            if let Some(read) = read.map_err(|mistake| mistake.at(node, &place))? {
+                kept.insert(name.to_owned(), read);
+            }
         } else {
             let hint = match nearest(key, known) {
                 Some(name) => format!("there is no such setting; did you mean `{name}`?"),
@@ -343,15 +353,28 @@ fn sort_keys(
     Ok(kept)
 }
 
-fn from_file(node: &Node) -> Result<Node, Mistake> {
+/// What a `key_file` holds, unless the key itself is written too and counts instead.
+fn counted_file(name: &str, node: &Node, itself: Option<&Node>, base: &Path) -> Result<Option<Node>, Mistake> {
+    match itself {
+        Some(itself) if itself.outweighs(node) => Ok(None),
+        Some(itself) if !node.outweighs(itself) => {
+            Err(de::Error::custom(format!("`{name}` is written too; keep one of the two")))
+        }
+        _ => from_file(node, base).map(Some),
+    }
+}
+
+fn from_file(node: &Node, base: &Path) -> Result<Node, Mistake> {
     let (Value::Text(path) | Value::Untyped(path)) = &node.value else {
         return Err(de::Error::custom("expected the path of a file, in quotes"));
     };
-    match std::fs::read_to_string(path) {
+    let path = base.join(path);
+    let shown = path.display();
+    match std::fs::read_to_string(&path) {
         Ok(text) => {
-            Ok(Node { origin: Origin::SecretFile(path.clone()), value: Value::Text(text.trim_end().to_owned()) })
+            Ok(Node { origin: Origin::SecretFile(shown.to_string()), value: Value::Text(text.trim_end().to_owned()) })
         }
-        Err(error) => Err(de::Error::custom(format!("cannot read {path}: {}", super::checks::in_words(&error)))),
+        Err(error) => Err(de::Error::custom(format!("cannot read {shown}: {}", super::checks::in_words(&error)))),
     }
 }
 
@@ -359,11 +382,11 @@ fn from_file(node: &Node) -> Result<Node, Mistake> {
 struct Entries<'a, I> {
     nodes: std::iter::Enumerate<I>,
     path: Vec<String>,
-    notes: &'a Notes,
+    notes: &'a Notes<'a>,
 }
 
 impl<'a, I: Iterator> Entries<'a, I> {
-    fn new(nodes: I, path: Vec<String>, notes: &'a Notes) -> Self {
+    fn new(nodes: I, path: Vec<String>, notes: &'a Notes<'a>) -> Self {
         Self { nodes: nodes.enumerate(), path, notes }
     }
 }
@@ -384,11 +407,11 @@ struct Pairs<'a, I> {
     pairs: I,
     value: Option<(&'a String, &'a Node)>,
     path: Vec<String>,
-    notes: &'a Notes,
+    notes: &'a Notes<'a>,
 }
 
 impl<'a, I> Pairs<'a, I> {
-    fn new(pairs: I, path: Vec<String>, notes: &'a Notes) -> Self {
+    fn new(pairs: I, path: Vec<String>, notes: &'a Notes<'a>) -> Self {
         Self { pairs, value: None, path, notes }
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
+use super::names;
 use super::problem::{Origin, Problem};
-
-/// The prefix of environment variables that override settings.
-const ENVIRONMENT_PREFIX: &str = "LYCEUM_";
+use super::sections::default_listeners;
 
 /// A value and where it was written.
 #[derive(Debug, Clone)]
@@ -44,35 +43,68 @@ impl Node {
         Err(errors.iter().map(in_words).collect())
     }
 
-    /// Lays `LYCEUM_SECTION__KEY` variables over what the file says. A number names an entry of a list.
-    pub(super) fn override_from(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
-        for (variable, value) in environment {
-            let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            if !name.contains("__") {
-                continue; // Not a setting: LYCEUM_CONFIG and the like.
+    /// Lays `LYCEUM_SECTION__KEY` variables over what the file says. A number names an entry of a list, or the one after
+    /// its last. Answers what is wrong with the variables' names.
+    pub(super) fn override_from(&mut self, environment: impl IntoIterator<Item = (String, String)>) -> Vec<Problem> {
+        let mut variables: Vec<Variable> = environment.into_iter().filter_map(Variable::of).collect();
+        // An entry of a list is there before the one after it.
+        variables.sort_by_cached_key(|variable| variable.path.iter().map(|step| in_order(step)).collect::<Vec<_>>());
+        let mut wrong = Vec::new();
+        for Variable { name, path, value } in variables {
+            if let [_] = path.as_slice() {
+                wrong.extend(names::slip(&name).map(|meant| {
+                    Problem::of_variable(&name, format!("there is no such setting; did you mean {meant}?"))
+                }));
+                continue;
             }
-            let path: Vec<String> = name.split("__").map(str::to_ascii_lowercase).collect();
-            self.put(&path, &Self { origin: Origin::Environment(variable.clone()), value: Value::Untyped(value) });
+            self.begin_built_in(&path);
+            let leaf = Self { origin: Origin::Environment(name.clone()), value: Value::Untyped(value) };
+            if let Err(text) = self.put(&path, &leaf) {
+                wrong.push(Problem::of_variable(&name, text));
+            }
+        }
+        wrong
+    }
+
+    /// Writes down the built-in listeners where none are written and the environment changes one of them.
+    fn begin_built_in(&mut self, path: &[String]) {
+        let (Value::Table(sections), "listeners") = (&mut self.value, path[0].as_str()) else { return };
+        let node = |value| Self { origin: Origin::Default, value };
+        let listener =
+            |address: String| node(Value::Table(BTreeMap::from([("address".to_owned(), node(Value::Text(address)))])));
+        let built_in = || default_listeners().iter().map(|built_in| listener(built_in.address.to_string())).collect();
+        sections.entry("listeners".to_owned()).or_insert_with(|| node(Value::List(built_in())));
+    }
+
+    fn put(&mut self, path: &[String], leaf: &Self) -> Result<(), String> {
+        let [step, rest @ ..] = path else {
+            *self = leaf.clone();
+            return Ok(());
+        };
+        let empty = || Self { origin: leaf.origin.clone(), value: Value::empty_for(rest) };
+        match &mut self.value {
+            Value::List(entries) => {
+                let next = entries.len();
+                let index = step.parse::<usize>().ok().filter(|index| *index <= next).ok_or_else(|| {
+                    format!("names an entry of a list by its number, from 0 to {next} (a new one), and not {step:?}")
+                })?;
+                if index == next {
+                    entries.push(empty());
+                }
+                entries[index].put(rest, leaf)
+            }
+            Value::Table(entries) => entries.entry(step.clone()).or_insert_with(empty).put(rest, leaf),
+            _ => {
+                *self = Self { origin: leaf.origin.clone(), value: Value::empty_for(path) };
+                self.put(path, leaf)
+            }
         }
     }
 
-    fn put(&mut self, path: &[String], leaf: &Self) {
-        let [step, rest @ ..] = path else {
-            *self = leaf.clone();
-            return;
-        };
-        if let (Value::List(entries), Ok(index)) = (&mut self.value, step.parse::<usize>())
-            && let Some(entry) = entries.get_mut(index)
-        {
-            return entry.put(rest, leaf);
-        }
-        if !matches!(self.value, Value::Table(_)) {
-            *self = Self { origin: leaf.origin.clone(), value: Value::Table(BTreeMap::new()) };
-        }
-        if let Value::Table(entries) = &mut self.value {
-            let empty = || Self { origin: leaf.origin.clone(), value: Value::Table(BTreeMap::new()) };
-            entries.entry(step.clone()).or_insert_with(empty).put(rest, leaf);
-        }
+    /// Whether this counts although the other is written too: the environment goes before the file.
+    pub(super) fn outweighs(&self, other: &Self) -> bool {
+        let by_environment = |node: &Self| matches!(node.origin, Origin::Environment(_));
+        by_environment(self) && !by_environment(other)
     }
 
     /// The node at `path`, or the nearest one above it that was written.
@@ -129,6 +161,36 @@ impl Node {
             Value::Table(_) => "a table".to_owned(),
         }
     }
+}
+
+impl Value {
+    /// What a value begins as into which something is put at `path`.
+    fn empty_for(path: &[String]) -> Self {
+        match path.first().map(|step| step.parse::<usize>()) {
+            Some(Ok(_)) => Self::List(Vec::new()),
+            _ => Self::Table(BTreeMap::new()),
+        }
+    }
+}
+
+/// An environment variable with our prefix.
+struct Variable {
+    name: String,
+    /// The setting it names; a single step: none.
+    path: Vec<String>,
+    value: String,
+}
+
+impl Variable {
+    fn of((name, value): (String, String)) -> Option<Self> {
+        let path = name.strip_prefix(names::PREFIX)?.split("__").map(str::to_ascii_lowercase).collect();
+        Some(Self { name, path, value })
+    }
+}
+
+/// Numbers by their size, then words.
+fn in_order(step: &str) -> (usize, String) {
+    (step.parse().unwrap_or(usize::MAX), step.to_owned())
 }
 
 fn table(entries: &DeTable<'_>, text: &str) -> Value {

@@ -139,6 +139,81 @@ fn a_text_can_stand_in_a_file_of_its_own() {
 }
 
 #[test]
+fn the_address_of_the_database_can_stand_in_a_file_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("dburl");
+    std::fs::write(&path, "postgres://lyceum:secret@localhost/lyceum\n").expect("the file can be written");
+    let config = with(&format!("[storage]\nengine = \"postgres\"\nurl_file = {:?}", path.display().to_string()));
+    let config = config.unwrap_or_else(|told| panic!("the file names the database: {told}"));
+    assert_eq!(config.storage.url.as_deref(), Some("postgres://lyceum:secret@localhost/lyceum"));
+}
+
+#[test]
+fn the_path_of_such_a_file_is_relative_to_the_file_that_names_it() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    std::fs::write(directory.path().join("secret"), "from beside it").expect("the file can be written");
+    let file = directory.path().join("lyceum.toml");
+    let text = "[server]\nname = \"campus.example\"\n[registration]\nshared_secret_file = \"secret\"";
+    std::fs::write(&file, text).expect("the file can be written");
+    let loaded = config::load(Some(&file)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.config.registration.shared_secret.as_deref(), Some("from beside it"));
+}
+
+#[test]
+fn of_a_text_and_its_file_the_environment_counts_and_two_in_one_place_are_a_mistake() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("secret").display().to_string();
+    std::fs::write(&path, "of the file").expect("the file can be written");
+    let read = |lines: &str, name: &str, value: &str| {
+        let text = format!("[server]\nname = \"campus.example\"\n[registration]\n{lines}");
+        config::parse("lyceum.toml", &text, [(name.to_owned(), value.to_owned())])
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .registration
+            .shared_secret
+    };
+    let by_file = format!("shared_secret_file = {path:?}");
+    let secret = read(&by_file, "LYCEUM_REGISTRATION__SHARED_SECRET", "of the environment");
+    assert_eq!(secret.as_deref(), Some("of the environment"));
+    let secret = read("shared_secret = \"written\"", "LYCEUM_REGISTRATION__SHARED_SECRET_FILE", &path);
+    assert_eq!(secret.as_deref(), Some("of the file"));
+    let both = format!("[registration]\nshared_secret = \"written\"\n{by_file}");
+    tells(&both, &["lyceum.toml:5", "registration.shared_secret_file", "`shared_secret` is written too"]);
+}
+
+#[test]
+fn the_environment_makes_and_extends_lists() {
+    let read = |lines: &str, set: &[(&str, &str)]| {
+        let text = format!("[server]\nname = \"campus.example\"\n{lines}");
+        let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::parse("lyceum.toml", &text, set).map_err(|problems| problems.to_string())
+    };
+    let ports = |config: Config| config.listeners.iter().map(|one| one.address.port()).collect::<Vec<_>>();
+    let moved =
+        read("", &[("LYCEUM_LISTENERS__0__ADDRESS", "127.0.0.1:8009")]).expect("the trial can listen elsewhere");
+    assert_eq!(moved.listeners[0].apis.len(), 3, "it serves what it served there");
+    assert_eq!(ports(moved), [8009]);
+    let second = [("LYCEUM_LISTENERS__1__APIS", "admin"), ("LYCEUM_LISTENERS__1__ADDRESS", "127.0.0.1:2")];
+    assert_eq!(ports(read("", &second).expect("one more")), [8008, 2]);
+    let written = "[[listeners]]\naddress = \"127.0.0.1:1\"";
+    assert_eq!(ports(read(written, &second).expect("one more")), [1, 2]);
+    let told = read(written, &[("LYCEUM_LISTENERS__7__ADDRESS", "127.0.0.1:2")]).expect_err("this leaves a gap");
+    assert!(told.contains("LYCEUM_LISTENERS__7__ADDRESS") && told.contains("from 0 to 1"), "{told}");
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_variable_is_told() {
+    let set = |name: &str| [(name.to_owned(), "x".to_owned())];
+    let text = "[server]\nname = \"campus.example\"";
+    let told = config::parse("lyceum.toml", text, set("LYCEUM_SERVER_NAME")).expect_err("it changes nothing");
+    let told = told.to_string();
+    assert!(told.contains("LYCEUM_SERVER_NAME") && told.contains("did you mean LYCEUM_SERVER__NAME?"), "{told}");
+    assert!(
+        config::parse("lyceum.toml", text, set("LYCEUM_TEST_POSTGRES")).is_ok(),
+        "tests have variables of their own"
+    );
+}
+
+#[test]
 fn what_provisioning_tools_write_is_read() {
     let text = r#"
         [server]

@@ -51,7 +51,8 @@ fn first_text(call: &str) -> Option<String> {
 fn the_example_configuration_names_every_setting() {
     let path = root().join("config.toml.example");
     let example = std::fs::read_to_string(path).expect("there is a config.toml.example");
-    let absent = lyceum::config::absent(&with_all_settings(&example)).unwrap_or_else(|problems| panic!("{problems}"));
+    let absent =
+        lyceum::config::absent(&lyceum::config::in_force(&example)).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(absent.is_empty(), "config.toml.example lacks {absent:#?}");
 }
 
@@ -59,15 +60,4 @@ fn the_example_configuration_names_every_setting() {
 fn the_example_configuration_works_as_it_is() {
     let example = std::fs::read_to_string(root().join("config.toml.example")).expect("there is a config.toml.example");
     lyceum::config::parse("config.toml.example", &example, []).unwrap_or_else(|problems| panic!("{problems}"));
-}
-
-/// The example with its commented settings in force: lines that begin with # and no space.
-fn with_all_settings(example: &str) -> String {
-    let in_force = |line: &str| match line.strip_prefix('#') {
-        Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => {
-            setting.to_owned()
-        }
-        _ => line.to_owned(),
-    };
-    example.lines().map(in_force).collect::<Vec<_>>().join("\n")
 }
