@@ -242,6 +242,9 @@ pub fn in_words(error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => "the address is already in use by another program".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::InvalidData => "it is not text".to_owned(),
-        _ => error.to_string(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "part of the path is a file and not a directory".to_owned(),
+        // The system's number of an error says nothing to people.
+        _ => error.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
     }
 }

@@ -124,7 +124,7 @@ impl de::Error for Mistake {
     }
 
     fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("{}, found {found}", expected_in_words(&expected.to_string())))
+        Self::custom(format!("{}, found {}", expected_in_words(&expected.to_string()), found_in_words(found)))
     }
 
     fn unknown_variant(written: &str, known: &'static [&'static str]) -> Self {
@@ -138,6 +138,17 @@ impl de::Error for Mistake {
     }
 }
 
+/// serde's name for a value, as this file names values elsewhere.
+fn found_in_words(found: de::Unexpected<'_>) -> String {
+    match found {
+        de::Unexpected::Unsigned(number) => format!("the number {number}"),
+        de::Unexpected::Signed(number) => format!("the number {number}"),
+        de::Unexpected::Float(number) => format!("the number {number}"),
+        de::Unexpected::Str(text) => format!("the text {text:?}"),
+        other => other.to_string(),
+    }
+}
+
 /// serde's name for a type, as the person writing the file would say it.
 fn expected_in_words(expected: &str) -> String {
     let words = match expected {
@@ -147,9 +158,10 @@ fn expected_in_words(expected: &str) -> String {
         "a map" => "a table",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
-        "u32" | "u64" | "usize" | "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => {
-            "a whole number, not negative"
-        }
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, not negative",
+        "a nonzero u32" => "a whole number from 1 to 4294967295",
+        "a nonzero u64" | "a nonzero usize" => "a whole number, at least 1",
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "f32" | "f64" => "a number",
         other if other.starts_with("struct ") => "a table",
@@ -210,7 +222,7 @@ impl<'de> de::Deserializer<'de> for Cursor<'_> {
             Value::Integer(number) => match (u64::try_from(*number), i64::try_from(*number)) {
                 (Ok(number), _) => visitor.visit_u64(number),
                 (_, Ok(number)) => visitor.visit_i64(number),
-                _ => Err(de::Error::custom("the number is too large")),
+                _ => Err(de::Error::custom(format!("the number is too large; the largest is {}", u64::MAX))),
             },
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -233,6 +245,14 @@ impl<'de> de::Deserializer<'de> for Cursor<'_> {
     scalar!(deserialize_f64, visit_f64, f64);
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        if let Value::Table(_) = &self.node.value {
+            let text = format!(
+                "expected a list, found a table; entries that are tables begin with two brackets: [[{}]]",
+                dotted(&self.path)
+            );
+            let mistake: Mistake = de::Error::custom(text);
+            return Err(mistake.at(self.node, &self.path));
+        }
         let Value::Untyped(text) = &self.node.value else { return self.deserialize_any(visitor) };
         // From the environment: a list is written with commas.
         let origin = self.node.origin.clone();

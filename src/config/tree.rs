@@ -38,7 +38,10 @@ impl Node {
         }
         let in_words = |error: &toml::de::Error| {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
-            Problem::new(file, &Origin::Line(line), &[], format!("not valid TOML: {}", error.message()))
+            // The parser says that a key is twice, and not which.
+            let which = error.span().filter(|_| error.message() == "duplicate key").and_then(|span| text.get(span));
+            let which = which.map(|key| format!(" `{key}`")).unwrap_or_default();
+            Problem::new(file, &Origin::Line(line), &[], format!("not valid TOML: {}{which}", error.message()))
         };
         Err(errors.iter().map(in_words).collect())
     }

@@ -353,6 +353,7 @@ impl Operator {
             report.say(format!("WRONG  {finding}"));
         }
         match checked.wrong {
+            0 if checked.rows == 0 => report.say("No rows: nothing has been written yet."),
             0 => report.say(format!(
                 "{} rows, all as they were written. The last one's hash is {}",
                 checked.rows, checked.hash

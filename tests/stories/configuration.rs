@@ -29,7 +29,16 @@ fn a_slip_in_a_key_names_the_nearest_one() {
 fn a_wrong_type_says_what_is_expected() {
     tells("[rate_limits]\nenabled = \"yes\"", &["lyceum.toml:4", "true or false, without quotes", "\"yes\""]);
     tells("[storage]\ncache_mib = -1", &["storage.cache_mib", "whole number"]);
+    tells("[storage]\ncache_mib = -1", &["found the number -1"]);
     tells("[appservices]\nfiles = \"bridge.yaml\"", &["appservices.files", "a list, for example"]);
+    tells("[listeners]\naddress = \"127.0.0.1:8008\"", &["lyceum.toml:3", "found a table", "[[listeners]]"]);
+    let cost = "[sign_in]\npassword_cost.passes = 5000000000";
+    tells(cost, &["sign_in.password_cost.passes", "from 0 to 4294967295", "found the number 5000000000"]);
+}
+
+#[test]
+fn a_key_that_is_written_twice_is_named() {
+    tells("[log]\nlevel = \"info\"\nlevel = \"warn\"", &["lyceum.toml:5", "duplicate key `level`"]);
 }
 
 #[test]
