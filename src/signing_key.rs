@@ -6,15 +6,16 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use lyceum_events::ServerKey;
+use lyceum_events::{EventError, ServerKey};
 use rand::Rng;
 use rand::distr::{Alphanumeric, SampleString};
 use ruma::OwnedServerName;
 
 use crate::chance;
+use crate::config::in_words;
 use crate::files;
 
 /// The file's name in the data directory.
@@ -74,6 +75,16 @@ fn keep_from_others(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is wrong with the key in this directory. One that is still to be made is no mistake.
+pub(crate) fn mistake(data_dir: &Path, server: OwnedServerName) -> Option<String> {
+    let path = path(data_dir);
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text, server).err().map(|why| format!("{} holds no signing key: {why}", path.display())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        Err(error) => Some(format!("the signing key {} cannot be read: {}", path.display(), in_words(&error))),
+    }
+}
+
 /// Puts a new key in the place of the present one. Answers where that is kept.
 pub(crate) fn rotate(data_dir: &Path, server: OwnedServerName) -> anyhow::Result<PathBuf> {
     let path = path(data_dir);
@@ -101,7 +112,11 @@ pub(crate) fn make(path: &Path) -> std::io::Result<()> {
 /// The first key in the text.
 fn parse(text: &str, server: OwnedServerName) -> anyhow::Result<ServerKey> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(ServerKey::from_text(server, line.unwrap_or_default())?)
+    ServerKey::from_text(server, line.unwrap_or_default()).map_err(|error| match error {
+        // Its words are about events.
+        EventError::Malformed(why) => anyhow!(why),
+        other => other.into(),
+    })
 }
 
 #[cfg(test)]
@@ -155,5 +170,21 @@ mod tests {
         for text in ["", "ed25519 a_1", "rsa a_1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1", "ed25519 a_1 c2hvcnQ"] {
             assert!(parse(text, ruma::owned_server_name!("campus.example")).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_said_and_one_still_to_be_made_is_no_mistake() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let told = || mistake(directory.path(), ruma::owned_server_name!("campus.example"));
+        assert_eq!(told(), None);
+        fs::write(path(directory.path()), "junk\n").expect("the file can be written");
+        let words = told().expect("junk is no key");
+        assert!(
+            words.ends_with("signing.key holds no signing key: a signing key is one line: ed25519 NAME SEED"),
+            "{words}"
+        );
+        fs::remove_file(path(directory.path())).expect("the file can be removed");
+        fs::create_dir(path(directory.path())).expect("a directory can be made");
+        assert!(told().expect("a directory is no key").ends_with("cannot be read: it is a directory"));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn restore(file: Option<&Path>, directory: PathBuf) -> anyhow::Result
         if socket::find(data_dir).await?.is_some() {
             bail!("the server is running; stop it, and restore into an empty data directory");
         }
-        let backup::Held { rows, files } = backup::restore_from(&directory, &config.storage, data_dir).await?;
+        let backup::Held { rows, files } = backup::restore_from(&directory, &config).await?;
         let place = data_dir.display();
         say::line(&format!("Restored {rows} rows, the signing key and {files} uploaded files into {place}."));
         if let Found::Mistake(text) = store::look(&config).await? {

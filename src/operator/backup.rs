@@ -6,11 +6,11 @@
 use std::path::Path;
 use std::{fs, io};
 
-use anyhow::{Context, bail};
-use lyceum_storage::{StorageConfig, check_backup, restore};
+use anyhow::{anyhow, bail};
+use lyceum_storage::{check_backup, restore};
 
 use super::{Operator, Report};
-use crate::config::in_words;
+use crate::config::{Config, in_words};
 use crate::{files, signing_key};
 
 /// The store's file in a backup.
@@ -29,7 +29,7 @@ impl Operator {
         partial.push(".partial");
         let partial = Path::new(&partial);
         files::private_directory(partial)
-            .map_err(|error| anyhow::anyhow!("{} cannot be made: {}", partial.display(), in_words(&error)))?;
+            .map_err(|error| anyhow!("{} cannot be made: {}", partial.display(), in_words(&error)))?;
         let made = self.fill(partial).await;
         let Held { rows, files } = match made {
             Ok(held) => held,
@@ -39,7 +39,7 @@ impl Operator {
                 return Err(error);
             }
         };
-        fs::rename(partial, directory).with_context(|| format!("{shown} cannot be made"))?;
+        fs::rename(partial, directory).map_err(|error| anyhow!("{shown} cannot be made: {}", in_words(&error)))?;
         let uploaded = match &self.bucket {
             Some(bucket) => format!(
                 "no uploaded files: they are in the bucket {bucket}, to be kept safe by its own means (versions, copies)"
@@ -55,7 +55,7 @@ impl Operator {
     async fn fill(&self, directory: &Path) -> anyhow::Result<Held> {
         let done = self.store.backup(&directory.join(STORE)).await?;
         let key = signing_key::path(&self.data_dir);
-        let text = fs::read(&key).with_context(|| format!("{} cannot be read", key.display()))?;
+        let text = fs::read(&key).map_err(|error| anyhow!("{} cannot be read: {}", key.display(), in_words(&error)))?;
         files::write_new(&signing_key::path(directory), &text)?;
         let files = match self.bucket {
             Some(_) => 0,
@@ -77,7 +77,7 @@ pub(crate) struct Held {
 async fn copy_files(from: &Path, to: &Path, take: fn(&Path, &Path) -> io::Result<()>) -> anyhow::Result<u64> {
     let (from, to) = (from.join(FILES), to.join(FILES));
     let copied = tokio::task::spawn_blocking(move || copy_all(&from, &to, take)).await?;
-    copied.map_err(|error| anyhow::anyhow!("the uploaded files cannot be copied: {}", in_words(&error)))
+    copied.map_err(|error| anyhow!("the uploaded files cannot be copied: {}", in_words(&error)))
 }
 
 fn copy_all(from: &Path, to: &Path, take: fn(&Path, &Path) -> io::Result<()>) -> io::Result<u64> {
@@ -125,21 +125,25 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Restores a backup into an empty data directory (and an empty database, with PostgreSQL).
-pub(crate) async fn restore_from(directory: &Path, storage: &StorageConfig, data_dir: &Path) -> anyhow::Result<Held> {
+pub(crate) async fn restore_from(directory: &Path, config: &Config) -> anyhow::Result<Held> {
+    let data_dir = &config.server.data_dir;
     let (store, key) = (directory.join(STORE), signing_key::path(directory));
-    let text =
-        fs::read(&key).with_context(|| format!("{} is no backup: its key cannot be read", directory.display()))?;
+    let no_backup = |why: String| anyhow!("{} is no backup: {why}", directory.display());
+    let text = fs::read(&key).map_err(|error| no_backup(format!("its key cannot be read: {}", in_words(&error))))?;
+    if let Some(wrong) = signing_key::mistake(directory, config.server.name.clone()) {
+        return Err(no_backup(wrong));
+    }
     check_backup(&store)?;
     files::private_directory(data_dir)
-        .map_err(|error| anyhow::anyhow!("{} cannot be made: {}", data_dir.display(), in_words(&error)))?;
+        .map_err(|error| anyhow!("{} cannot be made: {}", data_dir.display(), in_words(&error)))?;
     let place = signing_key::path(data_dir);
     if place.exists() && fs::read(&place)? != text {
         bail!("{} holds another server's signing key; restore into an empty data directory", data_dir.display());
     }
-    let done = restore(storage, data_dir, &store).await?;
+    let done = restore(&config.storage, data_dir, &store).await?;
     match files::write_new(&place, &text) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(error).with_context(|| format!("{} cannot be written", place.display()));
+            bail!("{} cannot be written: {}", place.display(), in_words(&error));
         }
         _ => {}
     }

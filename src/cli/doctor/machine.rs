@@ -52,6 +52,9 @@ pub(super) fn data(config: &Config) -> Finding {
             "others on this machine can look into {shown}, keys included: chmod 700 {shown}"
         ));
     }
+    if let Some(wrong) = signing_key::mistake(dir, config.server.name.clone()) {
+        return Finding::Wrong(wrong);
+    }
     match signing_key::path(dir).exists() {
         true => Finding::Well(format!("{} holds the signing key; keep a copy of it elsewhere", dir.display())),
         false => Finding::Note(format!("{} holds no signing key yet; the first start makes it", dir.display())),
