@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -15,7 +14,7 @@ use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
-use crate::config::{self, Api, Config};
+use crate::config::{self, Api, Config, Finding};
 use patience::Patient;
 
 /// How long a peer may take to send a request's head, and to stay silent between requests.
@@ -52,21 +51,34 @@ struct Bound {
 }
 
 impl Listeners {
-    /// Binds every address and reads every certificate, so that mistakes are told before anything starts.
-    pub(crate) fn bind(config: &Config) -> anyhow::Result<Self> {
-        let mut bound = Vec::new();
+    /// Binds every address and reads every certificate, so that mistakes are told, all of them, before anything starts.
+    pub(crate) fn bind(config: &Config) -> Result<Self, Vec<Finding>> {
+        let (mut bound, mut found) = (Vec::new(), Vec::new());
         for (index, listener) in config.listeners.iter().enumerate() {
-            let socket = bind(listener.address)
-                .map_err(|error| anyhow!("listeners[{index}].address {}: {error}", listener.address))?;
-            let tls = listener.tls.as_ref().map(tls::read).transpose()?.map(RustlsConfig::from_config);
-            let serves = Serves::Apis(listener.apis.clone());
-            bound.push(Bound { configured: listener.address, socket, serves, tls });
+            let tls = match listener.tls.as_ref().map(tls::read).transpose() {
+                Ok(tls) => tls.map(RustlsConfig::from_config),
+                Err(error) => {
+                    found.push(Finding::new(&format!("listeners.{index}.tls"), format!("{error:#}")));
+                    None
+                }
+            };
+            match bind(listener.address) {
+                Ok(socket) => bound.push(Bound {
+                    configured: listener.address,
+                    socket,
+                    serves: Serves::Apis(listener.apis.clone()),
+                    tls,
+                }),
+                Err(text) => found.push(Finding::new(&format!("listeners.{index}.address"), text)),
+            }
         }
-        if let Some(address) = config.metrics.address {
-            let socket = bind(address).map_err(|error| anyhow!("metrics.address {address}: {error}"))?;
-            bound.push(Bound { configured: address, socket, serves: Serves::Metrics, tls: None });
+        if let Some(configured) = config.metrics.address {
+            match bind(configured) {
+                Ok(socket) => bound.push(Bound { configured, socket, serves: Serves::Metrics, tls: None }),
+                Err(text) => found.push(Finding::new("metrics.address", text)),
+            }
         }
-        Ok(Self(bound))
+        if found.is_empty() { Ok(Self(bound)) } else { Err(found) }
     }
 
     /// Starts serving on all of them. `routes` gives each its router.
@@ -113,14 +125,15 @@ fn http(socket: TcpListener, handle: Handle<SocketAddr>) -> std::io::Result<axum
 fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     let socket = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "the address is already in use, perhaps by a Lyceum that is still running".to_owned()
+            format!("{address} is already in use, perhaps by a Lyceum that is still running")
         }
         std::io::ErrorKind::PermissionDenied => {
-            "not allowed; ports below 1024 need a privilege: listen on a higher one behind a proxy, or give the \
-             program CAP_NET_BIND_SERVICE"
-                .to_owned()
+            format!(
+                "{address} is not allowed; ports below 1024 need a privilege: listen on a higher one behind a proxy, or \
+                 give the program CAP_NET_BIND_SERVICE"
+            )
         }
-        _ => config::in_words(&error),
+        _ => format!("{address}: {}", config::in_words(&error)),
     })?;
     socket.set_nonblocking(true).map_err(|error| error.to_string())?;
     Ok(socket)

@@ -1,6 +1,5 @@
 //! `lyceum check-config`: everything that is wrong, each with its place and what to change. Changes nothing.
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::bail;
@@ -8,27 +7,17 @@ use anyhow::bail;
 use super::say;
 use super::store::{self, Found};
 use crate::config::{self, Finding};
-use crate::listen::tls;
+use crate::listen::Listeners;
 
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load(file)?;
     let config = &loaded.config;
     let mut found = config.check_surroundings();
-    for (index, listener) in config.listeners.iter().enumerate() {
-        let path = format!("listeners.{index}");
-        if let Err(text) = free(listener.address) {
-            found.push(Finding::new(&format!("{path}.address"), text));
-        }
-        let named =
-            |finding: &Finding| finding.path.starts_with(&["listeners".into(), index.to_string(), "tls".into()]);
-        if let (Some(files), false) = (&listener.tls, found.iter().any(named))
-            && let Err(error) = tls::read(files)
-        {
-            found.push(Finding::new(&format!("{path}.tls"), format!("{error:#}")));
-        }
-    }
-    if let Some(Err(text)) = config.metrics.address.map(free) {
-        found.push(Finding::new("metrics.address", text));
+    // All are held at once: two may be free only one at a time.
+    if let Err(unbound) = Listeners::bind(config) {
+        let is_new = |path: &[String]| !found.iter().any(|known| known.path.starts_with(path));
+        let fresh: Vec<_> = unbound.into_iter().filter(|finding| is_new(&finding.path)).collect();
+        found.extend(fresh);
     }
     // That the database is out of reach, or the files are damaged, is nothing that the configuration can help.
     if let Ok(Found::Mistake(text)) = super::block_on(async { Ok(store::look(config).await?) }) {
@@ -37,13 +26,12 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     if !found.is_empty() {
         bail!("{}", loaded.describe(found));
     }
+    for name in &loaded.strangers {
+        say::line(&format!("Warning: the environment variable {name} looks like a setting and is none."));
+    }
     match &loaded.file {
         Some(file) => say::line(&format!("{} is in order.", file.display())),
         None => say::line("There is no configuration; the built-in trial configuration is in order."),
     }
     Ok(())
-}
-
-fn free(address: SocketAddr) -> Result<(), String> {
-    TcpListener::bind(address).map(drop).map_err(|error| format!("{address}: {}", config::in_words(&error)))
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
+use lyceum_events::ServerKey;
 use lyceum_storage::{StorageError, Store};
 
 use super::say;
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Finding, Loaded, in_words};
 use crate::listen::{Listeners, Running, Serves};
 use crate::operator::socket;
 use crate::server::{Parts, Server};
@@ -37,18 +38,25 @@ struct Serving {
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let config = &loaded.config;
     let telemetry = telemetry::start(&config.log)?;
+    for name in &strangers {
+        tracing::warn!(name, "an environment variable looks like a setting and is none");
+    }
     // Before anything is opened: who starts a server may stop it at once, and that is to be in order too.
     let mut signals = Signals::listen()?;
     // Bound before the store is opened: a port in use is told before anything is written.
-    let listeners = Listeners::bind(config)?;
-    let Some(store) = signals.unless_stopped(open_store(config)).await.transpose()? else {
+    let listeners = Listeners::bind(config).map_err(|found| not_bound(&loaded, found))?;
+    make_data_dir(config)?;
+    // Read before the store is opened: one that is of no use is told before anything is made.
+    let key = signing_key::load_or_make(&config.server.data_dir, config.server.name.clone())?;
+    let opening = Store::open(&config.storage, &config.server.data_dir);
+    let Some(store) = signals.unless_stopped(async { anyhow::Ok(opening.await?) }).await.transpose()? else {
         tracing::info!("stopped before the store was open");
         return Ok(());
     };
     let mut serving = None;
     let ended = tokio::select! {
         error = store.failed() => Err(failed(&error)),
-        ended = until_stopped(&loaded, &telemetry, signals, listeners, &store, &mut serving) => ended,
+        ended = until_stopped(&loaded, &telemetry, signals, (listeners, key), &store, &mut serving) => ended,
     };
     let ended = tokio::select! {
         () = close(serving, &store) => ended,
@@ -63,12 +71,12 @@ async fn until_stopped(
     loaded: &Loaded,
     telemetry: &Telemetry,
     mut signals: Signals,
-    listeners: Listeners,
+    (listeners, key): (Listeners, ServerKey),
     store: &Store,
     serving: &mut Option<Serving>,
 ) -> anyhow::Result<()> {
-    let Loaded { config, file } = loaded;
-    let Some(server) = signals.unless_stopped(start(config, store)).await.transpose()? else { return Ok(()) };
+    let Loaded { config, file, .. } = loaded;
+    let Some(server) = signals.unless_stopped(start(config, store, key)).await.transpose()? else { return Ok(()) };
     let operator = socket::serve(&config.server.data_dir, server.operator())?;
     let running = listeners.serve(|serves| match serves {
         Serves::Apis(apis) => server.router(apis),
@@ -82,8 +90,7 @@ async fn until_stopped(
     signals::until_stopped(signals, loaded, telemetry, running, server).await
 }
 
-async fn start(config: &Config, store: &Store) -> anyhow::Result<Server> {
-    let key = signing_key::load_or_make(&config.server.data_dir, config.server.name.clone())?;
+async fn start(config: &Config, store: &Store, key: ServerKey) -> anyhow::Result<Server> {
     let mut server = Server::build(config, Parts::real(config, store.clone(), key)?).await?;
     server.start().await?;
     Ok(server)
@@ -122,10 +129,22 @@ fn end_soon() {
     }
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
     let dir = &config.server.data_dir;
-    files::private_directory(dir).with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
-    Ok(Store::open(&config.storage, dir).await?)
+    files::private_directory(dir)
+        .map_err(|error| anyhow!("the data directory {} cannot be made: {}", dir.display(), in_words(&error)))
+}
+
+/// Why the server cannot listen, and for a trial, which has no file to change, how it can all the same.
+fn not_bound(loaded: &Loaded, found: Vec<Finding>) -> anyhow::Error {
+    let told = loaded.describe(found);
+    match loaded.file {
+        Some(_) => anyhow!("{told}"),
+        None => anyhow!(
+            "{told}To try it on another port:\n  LYCEUM_LISTENERS__0__ADDRESS=127.0.0.1:8009 {program}",
+            program = program()
+        ),
+    }
 }
 
 fn trial_greeting(config: &Config, token: &str) -> String {

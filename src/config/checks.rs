@@ -1,15 +1,16 @@
 //! What a well-formed configuration can still have wrong: meaning (pure) and surroundings (files, directories).
 
-use std::collections::HashSet;
-use std::path::Path;
-use std::{fs, io};
+mod surroundings;
 
-use lyceum_storage::EngineKind as Engine;
+use std::io;
+use std::net::SocketAddr;
+
 use ruma::RoomVersionId;
 
 use super::Config;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, dotted};
 use super::tree::Node;
+pub(super) use surroundings::surroundings;
 
 /// A wrong setting by its path, before its place in the file is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(path: &str, text: impl Into<String>) -> Self {
-        Self { path: path.split('.').map(str::to_owned).collect(), text: text.into() }
+        Self { path: steps(path), text: text.into() }
     }
 
     pub(super) fn into_problem(self, file: &str, tree: &Node) -> Problem {
@@ -31,16 +32,23 @@ impl Finding {
     }
 }
 
+fn steps(path: &str) -> Vec<String> {
+    path.split('.').map(str::to_owned).collect()
+}
+
 /// Rules that need nothing but the settings.
 pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
-    storage(config, &mut found);
+    let place =
+        |section: &'static str| move |(key, text): (&str, String)| Finding::new(&format!("{section}.{key}"), text);
+    found.extend(config.storage.mistakes().into_iter().map(place("storage")));
+    found.extend(config.web.mistakes().into_iter().map(place("web")));
+    found.extend(config.sign_in.mistakes().into_iter().map(place("sign_in")));
+    found.extend(config.media.mistakes().into_iter().map(place("media")));
     listeners(config, &mut found);
     well_known(config, &mut found);
     calls(config, &mut found);
     terms(config, &mut found);
-    let place = |(key, text): (&str, String)| Finding::new(&format!("media.{key}"), text);
-    found.extend(config.media.mistakes().into_iter().map(place));
     if let Err(wrong) = lyceum_institution::Settings::of(&config.institution) {
         let place = |(path, text): (String, String)| Finding::new(&format!("institution.{path}"), text);
         found.extend(wrong.into_iter().map(place));
@@ -65,51 +73,59 @@ pub(super) fn meaning(config: &Config) -> Vec<Finding> {
     found
 }
 
+/// What can be logged at. (The library takes numbers and nothing at all for levels, too.)
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// The part of a level that is none. (A bare word would otherwise be taken for the name of a module.)
 fn wrong_level(level: &str) -> Option<&str> {
-    let known = |level: &str| level.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
-    level.split(',').map(str::trim).find(|part| !known(part.rsplit_once('=').map_or(part, |(_, level)| level)))
-}
-
-fn storage(config: &Config, found: &mut Vec<Finding>) {
-    match (config.storage.engine, &config.storage.url) {
-        (Engine::Postgres, None) => {
-            let text =
-                "engine = \"postgres\" needs a `url`, for example \"postgres://lyceum:password@localhost/lyceum\"";
-            found.push(Finding::new("storage.url", text));
-        }
-        (Engine::Postgres, Some(url)) if !url.starts_with("postgres://") && !url.starts_with("postgresql://") => {
-            let text = "not a PostgreSQL address; it starts with postgres://, for example \
-                        \"postgres://lyceum:password@localhost/lyceum\"";
-            found.push(Finding::new("storage.url", text));
-        }
-        (Engine::Sled, Some(_)) => {
-            let text = "a `url` is for engine = \"postgres\"; sled keeps its data in server.data_dir";
-            found.push(Finding::new("storage.url", text));
-        }
-        _ => {}
-    }
+    let is_level = |level: &str| LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
+    let is_module = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte))
+    };
+    level.split(',').map(str::trim).find(|part| match part.rsplit_once('=') {
+        Some((name, level)) => !is_module(name) || !is_level(level),
+        None => !is_level(part),
+    })
 }
 
 fn listeners(config: &Config, found: &mut Vec<Finding>) {
     if config.listeners.is_empty() {
         found.push(Finding::new("listeners", "the server listens nowhere; add a [[listeners]] with an address"));
     }
-    let mut taken = HashSet::new();
+    let mut taken: Vec<(String, SocketAddr)> = Vec::new();
     for (index, listener) in config.listeners.iter().enumerate() {
         if listener.apis.is_empty() {
             let text = "serves nothing; name some of \"client\", \"federation\", \"admin\"";
             found.push(Finding::new(&format!("listeners.{index}.apis"), text));
         }
-        if listener.address.port() != 0 && !taken.insert(listener.address) {
-            let text = format!("{} is named twice; every listener needs its own address", listener.address);
-            found.push(Finding::new(&format!("listeners.{index}.address"), text));
+        take(&mut taken, format!("listeners.{index}.address"), listener.address, found);
+    }
+    if let Some(address) = config.metrics.address {
+        take(&mut taken, "metrics.address".to_owned(), address, found);
+    }
+}
+
+/// Gives an address to one setting, unless another one has it, alone or among all of the machine.
+fn take(taken: &mut Vec<(String, SocketAddr)>, path: String, address: SocketAddr, found: &mut Vec<Finding>) {
+    match taken.iter().find(|(_, other)| overlap(*other, address)) {
+        Some((_, other)) if *other == address => {
+            let text = format!("{address} is named twice; every listener needs its own address, and so do the metrics");
+            found.push(Finding::new(&path, text));
         }
+        Some((other_path, other)) => {
+            let name = dotted(&steps(other_path));
+            let text = format!("{address} and {other} ({name}) cannot both be had: one holds the other");
+            found.push(Finding::new(&path, text));
+        }
+        None => taken.push((path, address)),
     }
-    if config.metrics.address.is_some_and(|address| address.port() != 0 && taken.contains(&address)) {
-        let text = "is also a listener's address; metrics need an address of their own";
-        found.push(Finding::new("metrics.address", text));
-    }
+}
+
+/// Whether two sockets cannot listen on these at the same time. 0.0.0.0 and [::] are all addresses of their kind.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |address: SocketAddr| address.ip().is_unspecified();
+    let of_a_kind = one.is_ipv4() == other.is_ipv4();
+    one.port() != 0 && one.port() == other.port() && of_a_kind && (one.ip() == other.ip() || all(one) || all(other))
 }
 
 fn well_known(config: &Config, found: &mut Vec<Finding>) {
@@ -172,63 +188,6 @@ fn calls(config: &Config, found: &mut Vec<Finding>) {
     if !calls.turn_uris.is_empty() && !is_known {
         let text = "TURN servers ask for credentials; write a turn_secret, or turn_username and turn_password";
         found.push(Finding::new("calls.turn_uris", text));
-    }
-}
-
-/// Rules that look at the disk.
-pub(super) fn surroundings(config: &Config) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if let Err(text) = writable_directory(&config.server.data_dir) {
-        found.push(Finding::new("server.data_dir", text));
-    }
-    for (index, listener) in config.listeners.iter().enumerate() {
-        let Some(tls) = &listener.tls else { continue };
-        for (key, path) in [("certificate", &tls.certificate), ("key", &tls.key)] {
-            if let Err(text) = readable(path) {
-                found.push(Finding::new(&format!("listeners.{index}.tls.{key}"), text));
-            }
-        }
-    }
-    let lists = [
-        ("federation.trusted_ca_files", &config.federation.trusted_ca_files),
-        ("appservices.files", &config.appservices.files),
-    ];
-    for (key, paths) in lists {
-        for (index, path) in paths.iter().enumerate() {
-            if let Err(text) = readable(path) {
-                found.push(Finding::new(&format!("{key}.{index}"), text));
-            }
-        }
-    }
-    for (index, path) in config.appservices.files.iter().enumerate() {
-        if readable(path).is_ok()
-            && let Err(wrong) = lyceum_push::Registration::read(path)
-        {
-            found.push(Finding::new(&format!("appservices.files.{index}"), wrong.to_string()));
-        }
-    }
-    found
-}
-
-fn readable(path: &Path) -> Result<(), String> {
-    match fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(meta) if meta.is_dir() => Err(format!("{} is a directory, a file is needed", path.display())),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("cannot read {}: {}", path.display(), in_words(&error))),
-    }
-}
-
-/// The directory exists and can be written, or could be made: nothing is left behind.
-fn writable_directory(path: &Path) -> Result<(), String> {
-    let nearest = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
-    let nearest = if nearest.as_os_str().is_empty() { Path::new(".") } else { nearest };
-    if !nearest.is_dir() {
-        return Err(format!("{} is not a directory", nearest.display()));
-    }
-    let probe = nearest.join(format!(".lyceum-probe-{}", std::process::id()));
-    match fs::File::create_new(&probe) {
-        Ok(_) => fs::remove_file(&probe).map_err(|error| in_words(&error)),
-        Err(error) => Err(format!("cannot write in {}: {}", nearest.display(), in_words(&error))),
     }
 }
 

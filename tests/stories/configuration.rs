@@ -65,7 +65,21 @@ fn a_wrong_value_says_what_would_be_right() {
     tells("[web]\ntrusted_proxies = [\"10.0.0.0/99\"]", &["web.trusted_proxies[0]", "10.0.0.0/8"]);
     tells("[rooms]\ndefault_version = \"99\"", &["lyceum.toml:4", "\"12\" is the newest"]);
     tells("[storage]\nengine = \"postgres\"", &["storage.url", "postgres://"]);
-    tells("[log]\nlevel = \"loud\"", &["\"loud\" is not a log level", "debug"]);
+    for level in ["loud", "", "3", "lyceum_rooms[x]=info", "info,=debug", "info,"] {
+        tells(&format!("[log]\nlevel = {level:?}"), &["lyceum.toml:4", "is not a log level", "debug"]);
+    }
+    let port = "[storage]\nengine = \"postgres\"\nurl = \"postgres://lyceum@localhost:many/lyceum\"";
+    tells(port, &["lyceum.toml:5", "not a PostgreSQL address", "`port`"]);
+    tells("[storage]\ncache_mib = 0", &["lyceum.toml:4", "storage.cache_mib", "at least 1 MiB"]);
+    tells("[web]\nbody_bytes_max = 0", &["lyceum.toml:4", "web.body_bytes_max", "65536"]);
+    tells("[web]\nbody_timeout_secs = 0", &["lyceum.toml:4", "web.body_timeout_secs", "1 second"]);
+    let cost = |written: &str| format!("[sign_in]\npassword_cost = {{ {written} }}");
+    tells(&cost("memory_kib = 4"), &["sign_in.password_cost.memory_kib", "at least 8 KiB"]);
+    tells(&cost("passes = 0"), &["sign_in.password_cost.passes", "at least 1 pass"]);
+    let jwt = |algorithm: &str, key: &str| format!("[sign_in.jwt]\nalgorithm = {algorithm:?}\nkey = {key:?}");
+    tells(&jwt("RS255", "x"), &["lyceum.toml:4", "sign_in.jwt.algorithm", "\"RS255\" is none of", "EdDSA"]);
+    tells(&jwt("RS256", "x"), &["lyceum.toml:5", "sign_in.jwt.key", "-----BEGIN PUBLIC KEY-----"]);
+    tells(&jwt("HS256", ""), &["lyceum.toml:5", "sign_in.jwt.key", "an empty secret"]);
     tells("[well_known]\nserver = \"https://x\"", &["well_known.server", "matrix.campus.example:443"]);
     tells("[well_known]\nclient_base_url = \"x\"", &["well_known.client_base_url", "https://matrix.campus.example"]);
     tells("[registration]\nshared_secret = \"\"", &["registration.shared_secret", "leave the line out"]);
@@ -97,6 +111,12 @@ fn a_wrong_value_says_what_would_be_right() {
 fn two_listeners_cannot_share_an_address() {
     let twice = "[[listeners]]\naddress = \"127.0.0.1:8008\"\n[[listeners]]\naddress = \"127.0.0.1:8008\"";
     tells(twice, &["lyceum.toml:6", "listeners[1].address", "named twice"]);
+    let within = "[[listeners]]\naddress = \"0.0.0.0:8008\"\n[[listeners]]\naddress = \"127.0.0.1:8008\"";
+    tells(within, &["lyceum.toml:6", "listeners[1].address", "0.0.0.0:8008 (listeners[0].address)"]);
+    let figures = "[[listeners]]\naddress = \"127.0.0.1:8008\"\n[metrics]\naddress = \"0.0.0.0:8008\"";
+    tells(figures, &["lyceum.toml:6", "metrics.address", "127.0.0.1:8008 (listeners[0].address)"]);
+    let beside = "[[listeners]]\naddress = \"127.0.0.1:8008\"\n[[listeners]]\naddress = \"127.0.0.2:8008\"";
+    assert!(with(beside).is_ok(), "these are two addresses");
 }
 
 #[test]

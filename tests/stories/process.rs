@@ -1,5 +1,7 @@
 //! The program itself, over real sockets: how it starts, takes orders, is told apart from mistakes, and stops.
 
+mod mistakes;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

@@ -19,6 +19,25 @@ pub struct WebConfig {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+/// The smallest limit on bodies, in bytes: an event may have as many (client-server API, "Size limits").
+const BODY_BYTES_MIN: usize = 65_536;
+
+impl WebConfig {
+    /// What is wrong with the settings, each with its key.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let bodies =
+            [("body_bytes_max", self.body_bytes_max), ("federation_body_bytes_max", self.federation_body_bytes_max)];
+        let too_small = bodies.into_iter().filter(|(_, bytes)| *bytes < BODY_BYTES_MIN);
+        let mut found: Vec<_> = too_small
+            .map(|(key, _)| (key, format!("an event may have {BODY_BYTES_MIN} bytes; allow at least as many")))
+            .collect();
+        if self.body_timeout_secs == 0 {
+            found.push(("body_timeout_secs", "no body arrives in no time; allow at least 1 second".to_owned()));
+        }
+        found
+    }
+}
+
 impl Default for WebConfig {
     fn default() -> Self {
         Self {

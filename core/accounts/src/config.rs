@@ -1,5 +1,6 @@
 //! What an administrator can set about accounts.
 
+use argon2::Params;
 use serde::Deserialize;
 
 /// Who may register.
@@ -57,6 +58,23 @@ impl Default for SignInConfig {
             password_cost: PasswordCost::default(),
             jwt: None,
         }
+    }
+}
+
+impl SignInConfig {
+    /// What is wrong with the settings, each with its key.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let PasswordCost { memory_kib, passes } = self.password_cost;
+        let least = |key, value, min, what| (value < min).then(|| (key, format!("a hash needs at least {min} {what}")));
+        let mut found: Vec<_> = [
+            least("password_cost.memory_kib", memory_kib, Params::MIN_M_COST, "KiB"),
+            least("password_cost.passes", passes, Params::MIN_T_COST, "pass"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        found.extend(self.jwt.as_ref().and_then(crate::JwtConfig::mistake));
+        found
     }
 }
 

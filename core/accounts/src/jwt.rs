@@ -9,6 +9,10 @@ use crate::{AccountError, Accounts, DeviceChoice, NewPerson, SignedIn, error::Re
 /// How far the issuer's clock may be from ours.
 const LEEWAY_SECONDS: u64 = 60;
 
+/// The algorithms that are taken.
+const ALGORITHMS: [&str; 12] =
+    ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+
 /// Whose tokens are taken, and how they are read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,17 +50,44 @@ pub(crate) struct Issuer {
     register: bool,
 }
 
-impl Issuer {
-    pub(crate) fn new(config: &JwtConfig) -> Result<Self> {
-        let wrong = |what: &dyn std::fmt::Display| AccountError::InvalidParam(format!("jwt: {what}"));
-        let algorithm: Algorithm = config.algorithm.parse().map_err(|error| wrong(&error))?;
-        let pem = config.key.as_bytes();
+impl JwtConfig {
+    /// What is wrong with the settings, with the key below `[sign_in]`.
+    pub(crate) fn mistake(&self) -> Option<(&'static str, String)> {
+        self.key().err()
+    }
+
+    /// How signatures are checked, and by what.
+    fn key(&self) -> std::result::Result<(Algorithm, DecodingKey), (&'static str, String)> {
+        let algorithm: Algorithm = self
+            .algorithm
+            .parse()
+            .map_err(|_| ("jwt.algorithm", format!("{:?} is none of {}", self.algorithm, ALGORITHMS.join(", "))))?;
+        let pem = self.key.as_bytes();
         let key = match algorithm {
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 if self.key.trim().is_empty() => {
+                return Err((
+                    "jwt.key",
+                    "an empty secret is no secret; write the one shared with the portal".to_owned(),
+                ));
+            }
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Ok(DecodingKey::from_secret(pem)),
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem),
             Algorithm::EdDSA => DecodingKey::from_ed_pem(pem),
             _ => DecodingKey::from_rsa_pem(pem),
         };
+        let key = key.map_err(|_| {
+            let begins = "-----BEGIN PUBLIC KEY-----";
+            let text = format!("not a public key for {}; it is PEM text that begins with {begins}", self.algorithm);
+            ("jwt.key", text)
+        })?;
+        Ok((algorithm, key))
+    }
+}
+
+impl Issuer {
+    pub(crate) fn new(config: &JwtConfig) -> Result<Self> {
+        let wrong = |(key, what): (&str, String)| AccountError::InvalidParam(format!("{key}: {what}"));
+        let (algorithm, key) = config.key().map_err(wrong)?;
         let mut validation = Validation::new(algorithm);
         // The times are checked below, against the server's own clock.
         validation.validate_exp = false;
@@ -74,12 +105,7 @@ impl Issuer {
             validation.set_audience(&config.audiences);
             validation.required_spec_claims.insert("aud".into());
         }
-        Ok(Self {
-            key: key.map_err(|error| wrong(&error))?,
-            validation,
-            subject_claim: config.subject_claim.clone(),
-            register: config.register,
-        })
+        Ok(Self { key, validation, subject_claim: config.subject_claim.clone(), register: config.register })
     }
 
     /// The local part that a good token names.

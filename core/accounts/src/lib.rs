@@ -72,7 +72,7 @@ pub use privacy::{InviteVerdict, Privacy};
 pub use profile::{AVATAR_URL, DISPLAY_NAME, MemberProfile};
 pub use push_rules::{Notice, PushRules};
 pub use rate_override::RateOverride;
-pub use register::{NewPerson, Registered};
+pub use register::{NewPerson, Registered, new_user_id};
 pub use registration_tokens::{RegistrationToken, TokenState};
 pub use restriction::Restriction;
 pub use secret::{Entropy, Secret};

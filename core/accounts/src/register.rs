@@ -1,7 +1,7 @@
 //! New accounts: which names may be had, and the batch that makes one.
 
 use lyceum_storage::Batch;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, ServerName, UserId};
 
 use crate::{AccountError, Accounts, DeviceChoice, SignedIn, User, UserKind, error::Result, tables::USERS};
 
@@ -35,6 +35,23 @@ pub struct Registered {
     pub session: Option<SignedIn>,
 }
 
+/// The user id of a new account that is called so. Capitals are made small, as clients expect.
+pub fn new_user_id(localpart: &str, server: &ServerName) -> Result<OwnedUserId> {
+    let localpart = localpart.to_ascii_lowercase();
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
+    if localpart.is_empty() {
+        return Err(AccountError::InvalidUsername("a user name cannot be empty"));
+    }
+    if !localpart.bytes().all(allowed) {
+        return Err(AccountError::InvalidUsername("a user name is made of a-z, 0-9 and . _ = - / + only"));
+    }
+    if localpart.len() + server.as_str().len() + 2 > USER_ID_BYTES_MAX {
+        return Err(AccountError::InvalidUsername("the user name is too long"));
+    }
+    UserId::parse_with_server_name(localpart.as_str(), server)
+        .map_err(|_| AccountError::InvalidUsername("this cannot be a user name"))
+}
+
 impl Accounts {
     /// The user id that a wanted local part gives, if a person may have it: it is free, and no application service's alone.
     pub async fn available(&self, localpart: &str) -> Result<OwnedUserId> {
@@ -50,18 +67,7 @@ impl Accounts {
     }
 
     fn valid_user_id(&self, localpart: &str) -> Result<OwnedUserId> {
-        let localpart = localpart.to_ascii_lowercase();
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
-        if localpart.is_empty() {
-            return Err(AccountError::InvalidUsername("a user name cannot be empty"));
-        }
-        if !localpart.bytes().all(allowed) {
-            return Err(AccountError::InvalidUsername("a user name is made of a-z, 0-9 and . _ = - / + only"));
-        }
-        if localpart.len() + self.server_name().as_str().len() + 2 > USER_ID_BYTES_MAX {
-            return Err(AccountError::InvalidUsername("the user name is too long"));
-        }
-        self.user_id(&localpart).ok_or(AccountError::InvalidUsername("this cannot be a user name"))
+        new_user_id(localpart, self.server_name())
     }
 
     /// Makes an account, and a session if `choice` is given, in one batch. Whether the caller may was decided before.

@@ -41,7 +41,7 @@ pub enum OutboundError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A certificate file cannot be read.
-    #[error("trusted_ca_files: cannot read {}: {detail}", path.display())]
+    #[error("cannot read the authority's certificate {}: {detail}", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
@@ -49,6 +49,6 @@ pub enum ConfigError {
         detail: String,
     },
     /// A certificate file holds no certificate.
-    #[error("trusted_ca_files: {} holds no PEM certificate that can be used", .0.display())]
+    #[error("{} holds no PEM certificate that can be used", .0.display())]
     NoCertificate(PathBuf),
 }

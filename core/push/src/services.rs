@@ -13,7 +13,7 @@ mod registration;
 use lyceum_accounts::{AccountError, Accounts};
 use lyceum_outbound::Outbound;
 use ruma::{OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName, UserId};
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use ask::PingError;
 pub use feed::Feeds;
@@ -60,8 +60,10 @@ impl Services {
                 }
             }
             let name = &registration.sender_localpart;
-            let sender = UserId::parse_with_server_name(name.as_str(), server)
-                .map_err(|error| wrong(format!("sender_localpart {name:?} cannot be a user name: {error}")))?;
+            let unfit = |why: &dyn Display| wrong(format!("sender_localpart {name:?} cannot be a user name: {why}"));
+            // Its account is made by the rules for new ones.
+            lyceum_accounts::new_user_id(name, server).map_err(|error| unfit(&error))?;
+            let sender = UserId::parse_with_server_name(name.as_str(), server).map_err(|error| unfit(&error))?;
             all.push(Arc::new(Service { registration, sender }));
         }
         Ok(Self(Arc::new(Inner { all, server: server.to_owned(), outbound })))

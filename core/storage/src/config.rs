@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::OpenError;
 
+/// The smallest page cache: sled does not open with none.
+const CACHE_MIB_MIN: u64 = 1;
+
 /// Where the server keeps everything it knows.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +43,28 @@ pub enum EngineKind {
 }
 
 impl StorageConfig {
+    /// What is wrong with the settings, each with its key.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let example = "\"postgres://lyceum:password@localhost/lyceum\"";
+        match (self.engine, &self.url) {
+            (EngineKind::Postgres, None) => {
+                vec![("url", format!("engine = \"postgres\" needs a `url`, for example {example}"))]
+            }
+            (EngineKind::Postgres, Some(url)) => {
+                let wrong = crate::postgres::wrong_url(url);
+                wrong.map(|why| ("url", format!("{why}; write for example {example}"))).into_iter().collect()
+            }
+            (EngineKind::Sled, Some(_)) => {
+                let text = "a `url` is for engine = \"postgres\"; sled keeps its data in server.data_dir";
+                vec![("url", text.to_owned())]
+            }
+            (EngineKind::Sled, None) if self.cache_mib < CACHE_MIB_MIN => {
+                vec![("cache_mib", format!("sled needs at least {CACHE_MIB_MIN} MiB"))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The URL, which the engine cannot do without.
     pub(crate) fn postgres_url(&self) -> Result<&str, OpenError> {
         self.url.as_deref().ok_or_else(|| {

@@ -24,6 +24,7 @@ mod tests;
 mod writer;
 
 use connect::Address;
+pub(crate) use connect::wrong_url;
 use snapshot::Walk;
 use writer::Writer;
 

@@ -18,12 +18,7 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
-        let mut config = Config::from_str(url).map_err(|error| {
-            let why = explained(&error);
-            OpenError::Config(
-                format!("url is not a PostgreSQL URL such as postgres://user@host/database: {why}").into(),
-            )
-        })?;
+        let mut config = understood(url).map_err(|why| OpenError::Config(format!("url: {why}").into()))?;
         config.application_name("lyceum").keepalives_idle(KEEPALIVE_IDLE);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -41,8 +36,25 @@ impl Address {
     }
 }
 
+/// What a URL says.
+fn understood(url: &str) -> Result<Config, String> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err("not a PostgreSQL address; it starts with postgres://".to_owned());
+    }
+    Config::from_str(url).map_err(|error| format!("not a PostgreSQL address ({})", with_causes(&error)))
+}
+
+/// Why a URL is not a database's, in words.
+pub(crate) fn wrong_url(url: &str) -> Option<String> {
+    understood(url).err()
+}
+
 /// What the server said, not only that it said something.
 pub(super) fn explained(error: &tokio_postgres::Error) -> StorageError {
+    StorageError::Engine(with_causes(error).into())
+}
+
+fn with_causes(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -50,7 +62,7 @@ pub(super) fn explained(error: &tokio_postgres::Error) -> StorageError {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    StorageError::Engine(text.into())
+    text
 }
 
 /// Whether the connection, not the statement, is at fault: the same may succeed on a new one.
