@@ -8,13 +8,15 @@ use super::say;
 use super::store::{self, Found};
 use crate::config::{self, Finding};
 use crate::listen::Listeners;
+use crate::operator::socket;
 
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load(file)?;
     let config = &loaded.config;
     let mut found = config.check_surroundings();
-    // All are held at once: two may be free only one at a time.
-    if let Err(unbound) = Listeners::bind(config) {
+    let runs = socket::answers(&config.server.data_dir);
+    // A running server holds its addresses itself. All are held at once: two may be free only one at a time.
+    if !runs && let Err(unbound) = Listeners::bind(config) {
         let is_new = |path: &[String]| !found.iter().any(|known| known.path.starts_with(path));
         let fresh: Vec<_> = unbound.into_iter().filter(|finding| is_new(&finding.path)).collect();
         found.extend(fresh);
@@ -32,6 +34,9 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     match &loaded.file {
         Some(file) => say::line(&format!("{} is in order.", file.display())),
         None => say::line("There is no configuration; the built-in trial configuration is in order."),
+    }
+    if runs {
+        say::line("The server is running, so whether its addresses are free was not looked at.");
     }
     Ok(())
 }

@@ -111,6 +111,11 @@ async fn send(write: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> anyh
 /// A way to the running server.
 pub(crate) struct Way(UnixStream);
 
+/// Whether a server runs on this data directory.
+pub(crate) fn answers(data_dir: &Path) -> bool {
+    short(data_dir, |path| std::os::unix::net::UnixStream::connect(path)).is_ok()
+}
+
 /// The way to the server that runs on this data directory; `None` when none does.
 pub(crate) async fn find(data_dir: &Path) -> anyhow::Result<Option<Way>> {
     match short(data_dir, |path| std::os::unix::net::UnixStream::connect(path)) {

@@ -113,6 +113,21 @@ fn a_port_that_is_taken_is_told_with_its_line_and_a_trial_is_told_of_the_way_out
 }
 
 #[test]
+fn the_configuration_of_a_running_server_can_be_checked() {
+    let program = Program::start();
+    let path = program.directory.path().join("config.toml");
+    let settings = fs::read_to_string(&path).expect("the configuration can be read");
+    let held = settings.replace("127.0.0.1:0", &program.address);
+    fs::write(&path, &held).expect("the configuration can be written");
+    let checked = output(program.directory.path(), &["check-config"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(said.contains("config.toml is in order") && said.contains("The server is running"), "{said}");
+    fs::write(&path, format!("{held}[log]\nlevel = \"loud\"\n")).expect("the configuration can be written");
+    refused(program.directory.path(), &["check-config"], &["config.toml:6", "is not a log level"]);
+}
+
+#[test]
 fn an_audit_chain_without_rows_is_told_as_such() {
     let program = Program::start();
     let verified = output(program.directory.path(), &["audit", "verify"]);
