@@ -13,8 +13,10 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+use ruma::ServerName;
 use serde::Deserialize;
 
+pub(crate) use checks::writable_directory;
 pub use checks::{Finding, in_words};
 pub use names::in_force;
 pub use problem::{Problem, Problems};

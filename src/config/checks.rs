@@ -11,6 +11,7 @@ use super::Config;
 use super::problem::{Origin, Problem, dotted};
 use super::tree::Node;
 pub(super) use surroundings::surroundings;
+pub(crate) use surroundings::writable_directory;
 
 /// A wrong setting by its path, before its place in the file is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,11 @@ pub struct Finding {
 impl Finding {
     pub(crate) fn new(path: &str, text: impl Into<String>) -> Self {
         Self { path: steps(path), text: text.into() }
+    }
+
+    /// Whether it is about a setting of this name, or about what stands below it.
+    pub(crate) fn is_below(&self, name: &str) -> bool {
+        self.path.iter().any(|step| step == name)
     }
 
     pub(super) fn into_problem(self, file: &str, tree: &Node) -> Problem {

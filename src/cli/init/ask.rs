@@ -25,36 +25,39 @@ impl Asker {
         if !self.terminal {
             bail!("{option} is needed");
         }
-        loop {
-            let answer = read(question, "")?;
-            match check(&answer) {
-                Ok(()) => return Ok(answer),
-                Err(why) => tell(&format!("  That does not do: {why}."))?,
-            }
+        until_right(question, "", check)
+    }
+
+    pub(super) fn with_default(
+        &self,
+        question: &str,
+        default: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> anyhow::Result<String> {
+        match self.terminal {
+            true => until_right(question, default, check),
+            false => Ok(default.to_owned()),
         }
     }
 
-    pub(super) fn with_default(&self, question: &str, default: &str) -> anyhow::Result<String> {
-        if !self.terminal {
-            return Ok(default.to_owned());
-        }
-        let answer = read(question, default)?;
-        Ok(if answer.is_empty() { default.to_owned() } else { answer })
-    }
-
-    pub(super) fn optional(&self, question: &str) -> anyhow::Result<Option<String>> {
-        let answer = self.with_default(&format!("{question} (may be left empty)"), "")?;
+    pub(super) fn optional(
+        &self,
+        question: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> anyhow::Result<Option<String>> {
+        let check = |answer: &str| if answer.is_empty() { Ok(()) } else { check(answer) };
+        let answer = self.with_default(&format!("{question} (may be left empty)"), "", check)?;
         Ok((!answer.is_empty()).then_some(answer))
     }
 
     pub(super) fn one_of(&self, question: &str, choices: &[&'static str]) -> anyhow::Result<&'static str> {
-        loop {
-            let answer = self.with_default(&format!("{question} ({})", choices.join(", ")), choices[0])?;
-            match choices.iter().find(|choice| **choice == answer) {
-                Some(choice) => return Ok(choice),
-                None => tell(&format!("  One of {}, please.", choices.join(", ")))?,
-            }
-        }
+        let chosen = |answer: &str| choices.iter().find(|choice| **choice == answer).copied();
+        let check = |answer: &str| match chosen(answer) {
+            Some(_) => Ok(()),
+            None => Err(format!("write one of {}", choices.join(", "))),
+        };
+        let answer = self.with_default(&format!("{question} ({})", choices.join(", ")), choices[0], check)?;
+        Ok(chosen(&answer).unwrap_or(choices[0]))
     }
 
     pub(super) fn yes(&self, question: &str) -> anyhow::Result<bool> {
@@ -62,21 +65,35 @@ impl Asker {
     }
 
     pub(super) fn address(&self, default: &str) -> anyhow::Result<SocketAddr> {
-        loop {
-            match self.with_default("On which address and port shall it listen?", default)?.parse() {
-                Ok(address) => return Ok(address),
-                Err(_) => tell("  An IP address and a port, please, for example 127.0.0.1:8008 or [::]:8448.")?,
-            }
-        }
+        let check = |answer: &str| match answer.parse::<SocketAddr>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("write an IP address and a port, for example 127.0.0.1:8008 or [::]:8448".to_owned()),
+        };
+        Ok(self.with_default("On which address and port shall it listen?", default, check)?.parse()?)
     }
 
-    /// The certificate and key, when the server shall speak TLS itself.
+    /// The certificate and key, when the server shall speak TLS itself. They may come later.
     pub(super) fn certificate(&self) -> anyhow::Result<Option<(String, String)>> {
+        let anything = |_: &str| Ok(());
         let question =
             "The certificate's file (PEM), if the server shall speak TLS itself. Empty: a reverse proxy does.";
-        match self.optional(question)? {
-            Some(certificate) => Ok(Some((certificate, self.with_default("The certificate's key (PEM)", "key.pem")?))),
+        match self.optional(question, anything)? {
+            Some(certificate) => {
+                Ok(Some((certificate, self.with_default("The certificate's key (PEM)", "key.pem", anything)?)))
+            }
             None => Ok(None),
+        }
+    }
+}
+
+/// Asks until the answer does.
+fn until_right(question: &str, default: &str, check: impl Fn(&str) -> Result<(), String>) -> anyhow::Result<String> {
+    loop {
+        let answer = Some(read(question, default)?).filter(|answer| !answer.is_empty());
+        let answer = answer.unwrap_or_else(|| default.to_owned());
+        match check(&answer) {
+            Ok(()) => return Ok(answer),
+            Err(why) => tell(&format!("  That does not do: {why}."))?,
         }
     }
 }

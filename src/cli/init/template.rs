@@ -43,6 +43,10 @@ apis = ["client", "federation", "admin"]
 # Who may make an account: "open", "token" (with a registration token) or "closed" (`lyceum user create` always works).
 mode = "{registration}"
 
+[sign_in]
+# The shortest password that may be chosen, in characters.
+password_length_min = 8
+
 [federation]
 # Whether to talk to other servers.
 enabled = {federation}
@@ -76,5 +80,6 @@ mod tests {
         assert_eq!(config.server.name, "campus.example");
         assert_eq!(config.server.data_dir.to_str(), Some(r#"C:\strange "dir""#));
         assert!(!config.federation.enabled);
+        assert_eq!(config.sign_in.password_length_min, 8, "as the example configuration says of it");
     }
 }

@@ -41,6 +41,8 @@ fn a_signing_key_that_is_none_is_told_before_anything_is_made() {
     let words = ["config.toml", "server.data_dir", "signing.key holds no signing key: a signing key is one line"];
     refused(place, &["check-config"], &words);
     refused(place, &["serve"], &words);
+    refused(place, &["init", "--server-name", "campus.example", "--output", "new.toml", "--yes"], &words[2..]);
+    assert!(!place.join("new.toml").exists(), "a configuration for no key is of no use");
     assert_eq!(names(&data), ["signing.key"], "nothing was made beside it");
     fs::remove_file(data.join("signing.key")).expect("it can be removed");
     fs::create_dir(data.join("signing.key")).expect("a directory can be made");
@@ -125,6 +127,32 @@ fn the_configuration_of_a_running_server_can_be_checked() {
     assert!(said.contains("config.toml is in order") && said.contains("The server is running"), "{said}");
     fs::write(&path, format!("{held}[log]\nlevel = \"loud\"\n")).expect("the configuration can be written");
     refused(program.directory.path(), &["check-config"], &["config.toml:6", "is not a log level"]);
+}
+
+#[test]
+fn init_writes_nothing_when_an_answer_does_not_do_and_says_what_is_still_wanting() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let place = directory.path();
+    fs::write(place.join("file"), "").expect("a file can be written");
+    let init = |more: &[&'static str]| [&["init", "--yes"], more].concat();
+    refused(place, &init(&["--server-name", "https://x"]), &["--server-name \"https://x\"", "a host name such as"]);
+    let name = ["--server-name", "campus.example"];
+    let refuses = |more: &[&'static str], words: &[&str]| refused(place, &init(&[&name, more].concat()), words);
+    refuses(&["--data-dir", "file"], &["--data-dir \"file\"", "file is not a directory"]);
+    refuses(&["--base-url", "campus"], &["--base-url \"campus\"", "https://matrix.campus.example"]);
+    assert_eq!(names(place), ["file"], "nothing was written");
+
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let written = output(
+        place,
+        &[&init(&name)[..], &["--listen", &address, "--certificate", "no.pem", "--key", "no.key"]].concat(),
+    );
+    let said = String::from_utf8_lossy(&written.stdout).into_owned();
+    assert!(written.status.success(), "{written:?}");
+    for words in ["Written: config.toml", "no.pem", "no.key", "is already in use"] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
 }
 
 #[test]
