@@ -241,6 +241,13 @@ impl Config {
         lyceum_institution::Settings::of(&self.institution).unwrap_or_default()
     }
 
+    /// The hosts by which the server is reached: its name, and where it sends other servers and clients instead.
+    pub(crate) fn hosts(&self) -> Vec<&str> {
+        let delegated = self.well_known.server.as_deref().and_then(|place| <&ServerName>::try_from(place).ok());
+        let for_clients = self.well_known.client_base_url.as_ref().and_then(|url| url.host_str());
+        [Some(self.server.name.host()), delegated.map(ServerName::host), for_clients].into_iter().flatten().collect()
+    }
+
     /// What is wrong with the world around the configuration: files, directories.
     pub fn check_surroundings(&self) -> Vec<Finding> {
         checks::surroundings(self)

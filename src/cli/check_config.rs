@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::bail;
+use lyceum_events::{Clock, SystemClock};
 
 use super::say;
 use super::store::{self, Found};
 use crate::config::{self, Finding};
-use crate::listen::Listeners;
+use crate::listen::{Listeners, tls};
 use crate::operator::socket;
 
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
@@ -27,6 +28,11 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     }
     if !found.is_empty() {
         bail!("{}", loaded.describe(found));
+    }
+    for files in config.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+        for concern in tls::concerns(files, &config.hosts(), SystemClock::default().now()) {
+            say::line(&format!("Warning: {concern}."));
+        }
     }
     for name in &loaded.strangers {
         say::line(&format!("Warning: the environment variable {name} looks like a setting and is none."));

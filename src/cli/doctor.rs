@@ -57,7 +57,7 @@ async fn examine(loaded: Loaded) -> anyhow::Result<()> {
         let about = format!("port {}", listener.address.port());
         tell(&about, machine::port(listener.address, &config.server.data_dir).await);
         if let Some(tls) = &listener.tls {
-            tell("certificate", machine::certificate(tls));
+            tell("certificate", machine::certificate(tls, config));
         }
     }
     if let Some(address) = config.metrics.address {

@@ -1,13 +1,16 @@
 //! TLS for a listener: certificate and key from PEM files, with rustls and ring.
 
+mod certificate;
+
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::Tls;
+pub(crate) use certificate::concerns;
 
 /// Reads a certificate chain and its key.
 pub(crate) fn read(files: &Tls) -> anyhow::Result<Arc<ServerConfig>> {
@@ -24,7 +27,19 @@ pub(crate) fn read(files: &Tls) -> anyhow::Result<Arc<ServerConfig>> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .with_context(|| format!("the key {key} does not fit the certificate {certificate}"))?;
+        .map_err(|error| anyhow!(unusable(&error, files)))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Why a certificate and its key cannot be served.
+fn unusable(error: &rustls::Error, files: &Tls) -> String {
+    let (certificate, key) = (files.certificate.display(), files.key.display());
+    match error {
+        rustls::Error::InconsistentKeys(_) => format!("the key {key} does not fit the certificate {certificate}"),
+        rustls::Error::InvalidCertificate(why) => format!(
+            "the certificate {certificate} cannot be used ({why:?}); an X.509 certificate of version 3 is needed"
+        ),
+        _ => format!("the key {key} cannot be used; RSA, ECDSA (P-256, P-384) and Ed25519 can, without a password"),
+    }
 }

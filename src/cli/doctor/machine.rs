@@ -150,9 +150,13 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-pub(super) fn certificate(files: &Tls) -> Finding {
-    match tls::read(files) {
-        Ok(_) => Finding::Well(format!("{} and its key fit", files.certificate.display())),
-        Err(error) => Finding::Wrong(format!("{error:#}")),
+pub(super) fn certificate(files: &Tls, config: &Config) -> Finding {
+    if let Err(error) = tls::read(files) {
+        return Finding::Wrong(format!("{error:#}"));
+    }
+    let concerns = tls::concerns(files, &config.hosts(), SystemClock::default().now());
+    match concerns.is_empty() {
+        true => Finding::Well(format!("{} and its key fit, its time and names too", files.certificate.display())),
+        false => Finding::Wrong(concerns.join("; ")),
     }
 }
