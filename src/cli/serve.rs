@@ -38,7 +38,7 @@ struct Serving {
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let config = &loaded.config;
     let telemetry = telemetry::start(&config.log)?;
-    for name in &strangers {
+    for name in &loaded.strangers {
         tracing::warn!(name, "an environment variable looks like a setting and is none");
     }
     // Before anything is opened: who starts a server may stop it at once, and that is to be in order too.

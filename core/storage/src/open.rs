@@ -35,7 +35,7 @@ impl Store {
         match config.engine {
             EngineKind::Memory => Ok(false),
             EngineKind::Sled => Ok(Embedded::is_there(&data_dir.join(STORE_DIR))),
-            EngineKind::Postgres => Postgres::is_there(&config.postgres_url()?).await,
+            EngineKind::Postgres => Postgres::is_there(config.postgres_url()?).await,
         }
     }
 
