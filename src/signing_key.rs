@@ -62,11 +62,15 @@ fn keep_from_others(path: &Path) -> anyhow::Result<()> {
     if mode & OF_OTHERS == 0 {
         return Ok(());
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| {
-        format!(
-            "others may read the signing key {shown} and speak as this server; take that from them: chmod 600 {shown}"
-        )
-    })?;
+    if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+        // A secret that the system mounts for this server, say: its owner is to decide.
+        tracing::warn!(
+            path = %shown,
+            %error,
+            "others may read the signing key and speak as this server; take that from them (chmod 600)",
+        );
+        return Ok(());
+    }
     tracing::warn!(
         path = %shown,
         mode = format!("{:03o}", mode & 0o777),

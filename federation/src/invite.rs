@@ -4,9 +4,10 @@
 use axum::extract::State;
 use lyceum_events::{Event, Received};
 use lyceum_peers::{Peers, Unverified};
+use lyceum_rooms::invitee_of;
 use lyceum_web::{ApiError, FromServerRaw, RawJson, body};
 use ruma::{
-    EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName, UserId, canonical_json::CanonicalJsonValue,
+    EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName, canonical_json::CanonicalJsonValue,
     events::TimelineEventType, room_version_rules::RoomVersionRules,
 };
 use serde::Deserialize;
@@ -82,8 +83,9 @@ impl Invite {
     ) -> Result<Event, ApiError> {
         let event = proved(peers, rules_of(&self.version)?, &self.pdu, (room, id)).await?;
         partners.meet(&[event.sender()]).await;
-        let invitee = event.state_key().and_then(|user| <&UserId>::try_from(user).ok());
-        services.make_known(accounts, invitee.as_slice()).await?;
+        // Only for what is an invite: bridges make accounts for those whom they know.
+        let invitee = invitee_of(&event);
+        services.make_known(accounts, invitee.as_deref().as_slice()).await?;
         Ok(rooms.take_invite(origin, &self.version, event, self.told).await?)
     }
 }

@@ -53,6 +53,7 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         tracing::info!("stopped before the store was open");
         return Ok(());
     };
+    end_with(&store);
     let mut serving = None;
     let ended = tokio::select! {
         error = store.failed() => Err(failed(&error)),
@@ -112,8 +113,16 @@ fn failed(error: &StorageError) -> anyhow::Error {
          hardware, permissions) and start the server again"
     );
     tracing::error!("{told}");
-    end_soon();
     told
+}
+
+/// Sees to it that the process ends when the store fails. In a task of its own: whatever else runs may wait inside the store.
+fn end_with(store: &Store) {
+    let store = store.clone();
+    tokio::spawn(async move {
+        store.failed().await;
+        end_soon();
+    });
 }
 
 /// Ends the process after [`LAST_WORK`] in any case. On a thread of its own: what waits inside a failed store holds up the

@@ -11,6 +11,9 @@ use crate::{ApiError, WebState};
 /// Signatures of one request that are looked at: a server changes its key seldom, and each may have to be asked for.
 const SIGNATURES_MAX: usize = 5;
 
+/// How the headers of servers begin.
+const SCHEME: &[u8] = b"X-Matrix";
+
 /// A request as its sender signed it (spec, "Request authentication").
 #[derive(Debug, Clone, Copy)]
 pub struct SignedRequest<'a> {
@@ -44,7 +47,13 @@ impl ServerVerifier for Peers {
 
 /// The server a request comes from.
 pub(crate) async fn origin(parts: &Parts, web: &WebState, body: &Bytes) -> Result<OwnedServerName, ApiError> {
-    let authorizations: Vec<_> = parts.headers.get_all(header::AUTHORIZATION).iter().collect();
+    // What a proxy on the way adds for itself is none of ours.
+    let is_ours = |header: &&HeaderValue| {
+        header.as_bytes().get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+    };
+    let all: Vec<_> = parts.headers.get_all(header::AUTHORIZATION).iter().collect();
+    let ours: Vec<_> = all.iter().copied().filter(is_ours).collect();
+    let authorizations = if ours.is_empty() { all } else { ours };
     match authorizations.len() {
         0 => return Err(ApiError::unauthorized("The request is not signed")),
         1..=SIGNATURES_MAX => {}

@@ -108,7 +108,9 @@ impl Remote {
     ) -> Result<Vec<OwnedEventId>, ApiError> {
         let chain_count = auth_chain.len();
         let sent = auth_chain.into_iter().chain(state).collect();
-        let mut reading = self.peers.begin_reading(server, sent, rules).await?;
+        // Of a room that people of this server are in, nobody else has the last word.
+        let is_new = self.rooms.snapshot(arrival.room()).await.map_or(true, |snapshot| !snapshot.is_local());
+        let mut reading = self.peers.begin_reading(is_new.then_some(server), sent, rules).await?;
         let state = reading.ids()[chain_count..].iter().flatten().cloned().collect();
         // They are most of a large room, and rely on the rest.
         reading.put_last(|event| *event.kind() == TimelineEventType::RoomMember);

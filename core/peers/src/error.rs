@@ -76,7 +76,10 @@ impl PeerError {
     pub(crate) fn is_for_good(&self) -> bool {
         match self {
             Self::Unsignable(_) | Self::Refused { status: 413, .. } => true,
-            Self::Refused { status: 400, errcode, body, .. } => errcode != "M_UNRECOGNIZED" && body.starts_with('{'),
+            Self::Refused { status: 400, errcode, body, .. } => {
+                let speaks_of_the_sender = ["M_UNRECOGNIZED", "M_UNAUTHORIZED", "M_FORBIDDEN", "M_LIMIT_EXCEEDED"];
+                !speaks_of_the_sender.contains(&errcode.as_str()) && body.starts_with('{')
+            }
             _ => false,
         }
     }

@@ -10,7 +10,8 @@
 //! Invariants:
 //! * nothing is sent to a server that the lists leave out, and nothing from it is believed;
 //! * a key is believed only if its own server or a configured key server told of it, never under the name of another key, and
-//!   no longer than a week after it was fetched;
+//!   no longer than a week after it was fetched. Only of a room that is new here the server by whose help it is joined may tell
+//!   the keys of servers that cannot be reached, for that answer alone;
 //! * a server that does not answer is left alone for a growing while, and every sign of life ends that.
 
 mod config;

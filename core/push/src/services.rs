@@ -62,8 +62,7 @@ impl Services {
             let name = &registration.sender_localpart;
             let unfit = |why: &dyn Display| wrong(format!("sender_localpart {name:?} cannot be a user name: {why}"));
             // Its account is made by the rules for new ones.
-            lyceum_accounts::new_user_id(name, server).map_err(|error| unfit(&error))?;
-            let sender = UserId::parse_with_server_name(name.as_str(), server).map_err(|error| unfit(&error))?;
+            let sender = lyceum_accounts::new_user_id(name, server).map_err(|error| unfit(&error))?;
             all.push(Arc::new(Service { registration, sender }));
         }
         Ok(Self(Arc::new(Inner { all, server: server.to_owned(), outbound })))

@@ -63,6 +63,11 @@ impl Rooms {
 }
 
 impl Arrival {
+    /// The room.
+    pub fn room(&self) -> &RoomId {
+        &self.room_id
+    }
+
     /// Brings in a part of the room's events, their signatures checked. Those that rely on others which are not here wait for
     /// them.
     pub async fn bring(&mut self, events: Vec<Event>) -> Result<()> {

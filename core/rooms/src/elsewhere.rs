@@ -210,7 +210,8 @@ struct ToldContent {
     room_version: Option<RoomVersionId>,
 }
 
-fn invitee_of(event: &Event) -> Option<OwnedUserId> {
+/// Whom an invite is for; nobody, if it is none.
+pub fn invitee_of(event: &Event) -> Option<OwnedUserId> {
     let is_invite = *event.kind() == TimelineEventType::RoomMember && membership_of(event) == Membership::Invite;
     UserId::parse(event.state_key()?).ok().filter(|_| is_invite)
 }

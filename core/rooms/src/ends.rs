@@ -19,7 +19,7 @@ use crate::{
 
 /// Ends of one room's graph that are kept: the next event of this server follows them all, so that other servers find the same
 /// state before it as this one.
-const ENDS_MAX: usize = PREV_EVENTS_MAX;
+pub(crate) const ENDS_MAX: usize = PREV_EVENTS_MAX;
 
 impl StoredEnd {
     /// Ends that were let go: the state they had together stands among those of the others, and no event follows it.

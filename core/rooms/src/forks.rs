@@ -16,8 +16,8 @@ use crate::{
     write::{Writing, membership_of},
 };
 
-/// States of other branches that are kept with a room's head.
-const SIDES_MAX: usize = 12;
+/// States of other branches that are kept with a room's head: those of all its ends, and of what is being made of them.
+const SIDES_MAX: usize = crate::ends::ENDS_MAX + 4;
 /// Events loaded to resolve one fork at most.
 const DECIDING_EVENTS_MAX: usize = 100_000;
 

@@ -113,6 +113,7 @@ pub use create_levels::require_levels;
 pub use delayed::{DelayLimits, Delayed, DelayedEnd, DelayedOutcome};
 pub use directory::{DirectoryPage, DirectoryQuery, listing};
 pub use earlier::{Fetched, GivenStates};
+pub use elsewhere::invitee_of;
 pub use error::{Result, RoomError};
 pub use facts::{CampusMarks, Facts};
 pub use forget_past::{Forgotten, Whose};

@@ -57,6 +57,16 @@ impl Rooms {
         if known.as_ref().is_some_and(|known| known.event().room() != room) {
             return Err(RoomError::InvalidParam(format!("event {event} is one of another room")));
         }
+        match (&thread, &known) {
+            (ReceiptThread::Unthreaded | ReceiptThread::Main, _) => {}
+            (ReceiptThread::Thread(_), Some(known)) => self.check_thread(known, &thread).await?,
+            // Whether it is a thread cannot be told; that it may be one, its id has shown.
+            (ReceiptThread::Thread(_), None) => {}
+            _ => return Err(RoomError::InvalidParam("a thread is named by an event".to_owned())),
+        }
+        if self.receipts().is_crowded(room, user, &thread).await? {
+            return Err(RoomError::Limit("receipts in too many threads of this room".to_owned()));
+        }
         let order = known.and_then(|known| known.order());
         let ts = ts.unwrap_or_else(|| self.0.clock.now());
         let receipt = Receipt { room, user, kind: ReceiptKind::Public, thread, event, order, ts };

@@ -14,6 +14,8 @@ use crate::tables::{RECEIPTS, RECEIPTS_MOVED};
 
 /// Receipts of one room that one answer holds at most: people times kinds and threads.
 const ROOM_RECEIPTS_MAX: usize = 100_000;
+/// Threads of one room in which a person of another server may have receipts.
+const THREADS_ELSEWHERE_MAX: usize = 2_000;
 /// The order of what is not here: anything that is comes after it.
 const UNPLACED: i64 = i64::MIN;
 /// How often a receipt is tried again when the same person moves it from two places at once.
@@ -171,6 +173,21 @@ impl Receipts {
             writes.put(&RECEIPTS_MOVED, (room.as_str(), position.0), &MovedReceipt { user, kind, thread });
         });
         self.store.commit(batch).await.map(Some)
+    }
+
+    /// Whether a person of another server has receipts in so many threads of a room that no further one is taken.
+    pub(crate) async fn is_crowded(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        thread: &ReceiptThread,
+    ) -> Result<bool, StorageError> {
+        let key = (room.as_str(), user.as_str(), ReceiptKind::Public.code(), thread_name(thread));
+        if !matches!(thread, ReceiptThread::Thread(_)) || self.store.get(&RECEIPTS, key).await?.is_some() {
+            return Ok(false);
+        }
+        let scan = RECEIPTS.prefix((room.as_str(), user.as_str())).limit(THREADS_ELSEWHERE_MAX);
+        Ok(self.store.scan(&RECEIPTS, scan).await?.len() >= THREADS_ELSEWHERE_MAX)
     }
 
     /// How far a person has read a room, by both kinds of receipts together.

@@ -120,9 +120,10 @@ fn write_event(new: &New, position: u64, server: &ruma::ServerName, moves_outlie
     let (event, room) = (&new.event, new.event.room().as_str());
     writes.add(&TIMELINE, (room, order), &known.to_stored());
     let place = StoredPlace { room_id: room.to_owned(), place: Place::Timeline(order) };
-    match moves_outliers {
-        true => writes.put(&EVENTS, event.id().as_str(), &place),
-        false => writes.add(&EVENTS, event.id().as_str(), &place),
+    // A message of this server's people was just made; anything else may be known without a place.
+    match event.state_key().is_none() && event.sender().server_name() == server && !moves_outliers {
+        true => writes.add(&EVENTS, event.id().as_str(), &place),
+        false => writes.put(&EVENTS, event.id().as_str(), &place),
     }
     if new.after_gap {
         writes.put(&GAPS, (room, order), &());

@@ -168,6 +168,12 @@ pub(crate) const WAITING: Table<(String, String), StoredWaiting> = Table::new(
      they get them or are given up; a bounded number, and of one server too",
 );
 
+/// `(server, room, event)`
+pub(crate) const WAITING_BY: Table<(String, String, String), ()> = Table::new(
+    "r.waitingby",
+    "which servers sent the events that wait, counted before another one may; written and deleted with r.waiting",
+);
+
 /// When only part of a room's state was here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StoredPart {

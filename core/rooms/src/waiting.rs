@@ -7,7 +7,11 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedServerNam
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::{Result, RoomError, Rooms, groups::parse_event_id, tables::WAITING};
+use crate::{
+    Result, RoomError, Rooms,
+    groups::parse_event_id,
+    tables::{WAITING, WAITING_BY},
+};
 
 /// Events that wait at most.
 const WAITING_MAX: usize = 1_000;
@@ -66,19 +70,21 @@ impl Waiting {
 impl Rooms {
     /// Keeps an event that could not get its place until it is tried again. Answers `false` where too many wait already.
     pub async fn let_wait(&self, event: &Event, origin: &ServerName, pause: Duration) -> Result<bool> {
-        let rows = self.store().scan(&WAITING, WAITING.all().limit(WAITING_MAX)).await?;
-        if rows.iter().any(|((_, id), _)| id == event.id().as_str()) {
+        let key = (event.room().as_str(), event.id().as_str());
+        if self.store().get(&WAITING, key).await?.is_some() {
             return Ok(true);
         }
-        let of_server = rows.iter().filter(|(_, row)| row.origin == origin.as_str()).count();
-        if rows.len() >= WAITING_MAX || of_server >= WAITING_OF_SERVER_MAX {
+        let by = self.store().scan(&WAITING_BY, WAITING_BY.all().limit(WAITING_MAX)).await?;
+        let of_server = by.iter().filter(|((server, _, _), ())| server == origin.as_str()).count();
+        if by.len() >= WAITING_MAX || of_server >= WAITING_OF_SERVER_MAX {
             return Ok(false);
         }
         let since = self.0.clock.now();
         let due = after(since, pause);
         let waiting = Waiting { event: event.clone(), origin: origin.to_owned(), since, tries: 0, due };
         let mut batch = Batch::new();
-        batch.put(&WAITING, (event.room().as_str(), event.id().as_str()), &waiting.stored());
+        batch.put(&WAITING, key, &waiting.stored());
+        batch.put(&WAITING_BY, (origin.as_str(), key.0, key.1), &());
         batch.touch(Subject::other(WAITING_SUBJECT));
         self.store().commit(batch).await?;
         Ok(true)
@@ -89,19 +95,24 @@ impl Rooms {
         let rows = self.store().scan(&WAITING, WAITING.all().limit(WAITING_MAX)).await?;
         let mut waiting = Vec::with_capacity(rows.len());
         for ((room, id), row) in rows {
+            let origin = row.origin.clone();
             match self.read_waiting(&room, id.clone(), row).await {
                 Ok(one) => waiting.push(one),
-                // The room was taken away.
-                Err(RoomError::UnknownRoom(_)) => self.forget_waiting(&room, &id).await?,
-                Err(error) => return Err(error),
+                Err(error @ (RoomError::Storage(_) | RoomError::Commit(_))) => return Err(error),
+                // The room was taken away, or cannot be read: nothing of it can get a place.
+                Err(error) => {
+                    tracing::warn!(room, event = id, %error, "an event waits for a room in vain");
+                    self.forget_waiting(&origin, &room, &id).await?;
+                }
             }
         }
         Ok(waiting)
     }
 
     /// Ends an event's wait: it got its place, or will get none.
-    pub async fn waits_no_more(&self, event: &Event) -> Result<()> {
-        self.forget_waiting(event.room().as_str(), event.id().as_str()).await
+    pub async fn waits_no_more(&self, waiting: &Waiting) -> Result<()> {
+        let Waiting { event, origin, .. } = waiting;
+        self.forget_waiting(origin.as_str(), event.room().as_str(), event.id().as_str()).await
     }
 
     /// Lets an event wait once more, after it was tried in vain.
@@ -119,9 +130,9 @@ impl Rooms {
         self.store().watch(&[Subject::other(WAITING_SUBJECT)])
     }
 
-    async fn forget_waiting(&self, room: &str, id: &str) -> Result<()> {
+    async fn forget_waiting(&self, origin: &str, room: &str, id: &str) -> Result<()> {
         let mut batch = Batch::new();
-        batch.delete(&WAITING, (room, id));
+        batch.delete(&WAITING, (room, id)).delete(&WAITING_BY, (origin, room, id));
         self.store().commit(batch).await?;
         Ok(())
     }

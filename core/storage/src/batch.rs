@@ -35,7 +35,7 @@ impl Writes {
     }
 
     /// Sets a row where there certainly is none yet, which spares the engine to look what readers are to see until this one
-    /// is durable. (Where there is one after all, they see none for so long.)
+    /// is durable. Never where there may be one after all: readers, and a backup under way, would see none for so long.
     pub fn add<K: Key, V: Serialize + DeserializeOwned>(
         &mut self,
         table: &Table<K, V>,

@@ -86,7 +86,7 @@ impl Intake {
         };
         let Some(partial) = snapshot.partial().filter(|_| snapshot.is_local()) else { return Ok(true) };
         let mut filling = Filling::new(&self.0, self.0.rooms.server(), &snapshot);
-        filling.joining = true;
+        filling.resident = partial.servers.first().cloned();
         let known = partial.servers.iter().filter(|server| self.0.peers.allows(server));
         let known: Vec<_> = known.filter(|server| *server != self.0.rooms.server()).cloned().collect();
         let first = (tries * SERVERS_PER_TRY) % known.len().max(1);

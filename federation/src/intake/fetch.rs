@@ -51,9 +51,9 @@ impl Filling<'_> {
             }
         }
         let mut proved = Vec::with_capacity(unverified.len());
-        let verified = match self.joining {
-            true => self.peers.verify_joining(giver, unverified).await?,
-            false => self.peers.verify_events(unverified).await?,
+        let verified = match &self.resident {
+            Some(resident) if resident == giver => self.peers.verify_joining(giver, unverified).await?,
+            _ => self.peers.verify_events(unverified).await?,
         };
         for verified in verified {
             match verified {
@@ -71,14 +71,14 @@ impl Filling<'_> {
         Ok(proved)
     }
 
-    /// A page of events between the ends of the room here and some later ones, and how many were told, whatever they are;
-    /// empty when whoever sent the later ones says that there are none. What others don't have says nothing, for they may
+    /// A page of events between the ends of the room here and some later ones, how many were told, whatever they are, and by
+    /// whom; empty when whoever sent the later ones says that there are none. What others don't have says nothing, for they may
     /// not have the later ones either: the gap is filled another time.
     pub(super) async fn missing_events(
         &self,
         ends: &[OwnedEventId],
         latest: &[OwnedEventId],
-    ) -> Result<(usize, Vec<Event>), Trouble> {
+    ) -> Result<(usize, Option<&ruma::OwnedServerName>, Vec<Event>), Trouble> {
         let (mut sender_answered, mut trouble) = (false, None);
         for server in &self.servers {
             let page = self.peers.get_missing_events(server, self.room, ends, latest, GAP_PAGE_EVENTS).await;
@@ -90,7 +90,7 @@ impl Filling<'_> {
                     let told = page.len();
                     match self.proved(server, page).await {
                         Err(there @ Trouble::There(_)) => trouble = Some(there),
-                        proved => return Ok((told, proved?)),
+                        proved => return Ok((told, Some(server), proved?)),
                     }
                 }
                 Ok(_) => {}
@@ -99,7 +99,7 @@ impl Filling<'_> {
         }
         match trouble {
             Some(trouble) => Err(trouble),
-            None if sender_answered => Ok((0, Vec::new())),
+            None if sender_answered => Ok((0, None, Vec::new())),
             None => Err(Trouble::there("those who have the events before it could not be asked")),
         }
     }

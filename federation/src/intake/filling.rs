@@ -26,10 +26,12 @@ pub(super) struct Filling<'a> {
     pub(super) rules: Arc<RoomVersionRules>,
     /// Whom to ask, in this order.
     pub(super) servers: Vec<OwnedServerName>,
-    /// Whether what is fetched belongs to a join that is under way.
-    pub(super) joining: bool,
+    /// By whose help the room is being joined, where what is fetched belongs to a join that is under way.
+    pub(super) resident: Option<OwnedServerName>,
     states_left: usize,
     chains_left: usize,
+    /// Whether anything got its place.
+    pub(super) placed_any: bool,
     /// Events that permit others and could not be had while one event is taken in.
     not_had: HashSet<OwnedEventId>,
 }
@@ -50,9 +52,10 @@ impl<'a> Filling<'a> {
             version: snapshot.version(),
             rules: snapshot.shared_rules(),
             servers: std::iter::once(origin.to_owned()).chain(others.cloned()).take(SERVERS_MAX).collect(),
-            joining: false,
+            resident: None,
             states_left: 0,
             chains_left: 0,
+            placed_any: false,
             not_had: HashSet::new(),
         }
     }
@@ -178,23 +181,26 @@ impl<'a> Filling<'a> {
         }
     }
 
-    async fn accept_here(&self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance, Trouble> {
+    async fn accept_here(&mut self, event: &Event, state: Option<&[OwnedEventId]>) -> Result<Acceptance, Trouble> {
         self.partners.meet(&people_of(event)).await;
-        Ok(match state {
+        let taken = match state {
             None => self.rooms.accept(event).await?,
             Some(state) => self.rooms.accept_at(event, state).await?,
-        })
+        };
+        // What follows a soft-failed event can be placed, too.
+        self.placed_any |= matches!(taken, Acceptance::Accepted | Acceptance::SoftFailed);
+        Ok(taken)
     }
 
     /// The events between those that are here and this one, as far as they can be had, the earliest first.
     async fn gap(&self, event: &Event) -> Result<Gap, Trouble> {
         let ends = self.rooms.ends(self.room).await?;
         let mut found: HashMap<OwnedEventId, Event> = HashMap::new();
-        let (mut latest, mut told_any) = (vec![event.id().clone()], false);
+        let (mut latest, mut sender_told) = (vec![event.id().clone()], false);
         for _ in 0..GAP_PAGES_MAX {
             let before = found.len();
-            let (told, page) = self.missing_events(&ends, &latest).await?;
-            told_any |= told > 0;
+            let (told, by, page) = self.missing_events(&ends, &latest).await?;
+            sender_told |= told > 0 && by == self.servers.first();
             found.extend(page.into_iter().map(|event| (event.id().clone(), event)));
             if found.len() == before || told < GAP_PAGE_EVENTS {
                 break;
@@ -207,7 +213,7 @@ impl<'a> Filling<'a> {
         let leading = leading_to(event, found);
         // They were handed out, and are not what they should be: a state told by the same server is no way around them.
         let unmet: Vec<_> = event.prev().iter().filter(|id| !leading.contains_key(*id)).cloned().collect();
-        let ends_in_nonsense = told_any && !self.absent_from_graph(&unmet).await?.is_empty();
+        let ends_in_nonsense = sender_told && !self.absent_from_graph(&unmet).await?.is_empty();
         let mut events: Vec<_> = leading.into_values().collect();
         events.sort_by(|a, b| (a.depth(), a.id()).cmp(&(b.depth(), b.id())));
         Ok(Gap { events, ends_in_nonsense })

@@ -29,19 +29,15 @@ impl Intake {
             Err(error) => return Err(error.into()),
         };
         let (events, mut outcomes) = self.proved(&snapshot, pdus).await?;
-        let (mut filling, mut is_news) = (Filling::new(&self.0, origin, &snapshot), false);
+        let mut filling = Filling::new(&self.0, origin, &snapshot);
         for event in events {
             // Spec, "Server Access Control Lists": "on a per-PDU basis". One of them may be the one that keeps its sender out.
             let why = match self.0.rooms.server_allowed(room, origin).await? {
-                true => {
-                    let taken = filling.take(&event).await;
-                    is_news |= matches!(taken, Ok(Acceptance::Accepted));
-                    match said(taken)? {
-                        Said::Nothing => None,
-                        Said::Refused(why) => Some(why),
-                        Said::Unplaced(why) => self.let_wait(origin, &event, why).await?,
-                    }
-                }
+                true => match said(filling.take(&event).await)? {
+                    Said::Nothing => None,
+                    Said::Refused(why) => Some(why),
+                    Said::Unplaced(why) => self.let_wait(origin, &event, why).await?,
+                },
                 false => {
                     count("kept out");
                     Some("the room's server ACL keeps your server out".to_owned())
@@ -49,7 +45,7 @@ impl Intake {
             };
             outcomes.insert(event.id().clone(), why);
         }
-        if is_news {
+        if filling.placed_any {
             self.0.waiting.news_of(room);
         }
         Ok(outcomes)

@@ -25,7 +25,7 @@ impl Trouble {
 impl From<RoomError> for Trouble {
     fn from(error: RoomError) -> Self {
         match error {
-            RoomError::Storage(_) | RoomError::Commit(_) => Self::Here(Box::new(error.into())),
+            RoomError::Storage(_) | RoomError::Commit(_) | RoomError::Busy => Self::Here(Box::new(error.into())),
             // What is wrong with one room here keeps nothing of others back.
             RoomError::Damaged(why) => {
                 tracing::error!(why, "a room cannot be read");

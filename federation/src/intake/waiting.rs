@@ -18,6 +18,10 @@ use super::{Intake, Trouble, filling::Filling, limits::count};
 
 /// Rooms whose events are tried at once.
 const ROOMS_AT_ONCE: usize = 4;
+/// Events of one room that are tried in one go: other rooms have their turn in between.
+const EVENTS_AT_ONCE: usize = 10;
+/// How long one try may take.
+const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The wait before the first try; each one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest wait between two tries.
@@ -111,6 +115,7 @@ impl Intake {
         }
         let rooms = by_room.into_values().map(|mut of_room| async move {
             of_room.sort_by_key(|one| one.event.depth());
+            of_room.truncate(EVENTS_AT_ONCE);
             for one in of_room {
                 self.try_again(one, clock).await?;
             }
@@ -126,13 +131,14 @@ impl Intake {
 
     async fn try_again(&self, waiting: Waiting, clock: &dyn Clock) -> Result<(), RoomError> {
         let Waiting { event, origin, tries, .. } = &waiting;
-        let why = match self.try_once(origin, event).await {
+        let trying = tokio::time::timeout(TRY_TIMEOUT, self.try_once(origin, event));
+        let why = match trying.await.unwrap_or_else(|_| Err(Trouble::there("it took too long"))) {
             Ok(Acceptance::Missing { .. }) => "what it builds on could not be had".to_owned(),
             Err(Trouble::There(why)) => why,
             Err(Trouble::Never(why)) => {
                 tracing::debug!(event = %event.id(), why, "an event that waited is refused");
                 count("refused late");
-                return self.0.rooms.waits_no_more(event).await;
+                return self.0.rooms.waits_no_more(&waiting).await;
             }
             Err(Trouble::Here(error)) => {
                 tracing::warn!(%error, event = %event.id(), "an event that waits could not be tried");
@@ -144,13 +150,17 @@ impl Intake {
                 if taken == Acceptance::Accepted {
                     self.0.waiting.news_of(event.room());
                 }
-                return self.0.rooms.waits_no_more(event).await;
+                return self.0.rooms.waits_no_more(&waiting).await;
             }
         };
+        if !waiting.due_in(clock.now()).is_zero() {
+            // Tried for the sake of news that were of no use to it: it is tried again when it is due.
+            return Ok(());
+        }
         if waiting.age(clock.now()) >= GIVEN_UP_AFTER {
             tracing::info!(event = %event.id(), room = %event.room(), %origin, why, "an event is given up");
             count("given up");
-            return self.0.rooms.waits_no_more(event).await;
+            return self.0.rooms.waits_no_more(&waiting).await;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << (tries + 1).min(16)).min(LONGEST_PAUSE);
         self.0.rooms.waits_on(&waiting, pause).await

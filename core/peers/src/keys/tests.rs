@@ -203,7 +203,7 @@ async fn very_many_events_are_believed_part_by_part() {
     sent.insert(4, text(&forged));
     sent.push(text(&one(0)));
     let rules = Arc::new(RoomVersionId::V11.rules().expect("a known version"));
-    let mut reading = alpha.begin_reading(server_name!("beta"), sent, &rules).await.expect("read");
+    let mut reading = alpha.begin_reading(Some(server_name!("beta")), sent, &rules).await.expect("read");
     let ids = reading.ids().to_vec();
     assert_eq!((ids.len(), &ids[2], &ids[9]), (10, &None, &ids[0]), "in the places of what was sent");
     let last = ids[1].clone().expect("an event");
@@ -253,7 +253,7 @@ async fn a_notary_vouches_for_a_server_that_is_gone() {
 
 async fn joined(peers: &Peers, resident: &Peers, event: &Unverified) -> Option<usize> {
     let sent = RawValue::from_string(event.event.event().json().to_owned()).expect("JSON");
-    let reading = peers.begin_reading(resident.server(), vec![sent], &event.rules).await;
+    let reading = peers.begin_reading(Some(resident.server()), vec![sent], &event.rules).await;
     reading.expect("read").next(1).await.expect("checked").map(|believed| believed.len())
 }
 

@@ -88,16 +88,20 @@ impl Peers {
         Ok(places.into_iter().map(|place| believed[place?].clone()).collect())
     }
 
-    /// Reads what the server by whose help somebody joins says of the room, very many events, and fetches the keys for them;
-    /// those of servers that are gone it tells itself. They are believed part by part.
+    /// Reads what the server by whose help somebody joins says of the room, very many events, and fetches the keys for them.
+    /// They are believed part by part. Of a room that is new here, `resident` tells the keys of servers that are gone itself.
     pub async fn begin_reading(
         &self,
-        resident: &ServerName,
+        resident: Option<&ServerName>,
         sent: Vec<RawEvent>,
         rules: &Arc<RoomVersionRules>,
     ) -> Result<Reading, PeerError> {
         let Parsed { places, once } = parsed(sent, rules, References::Limited).await?;
-        let found = self.keys_for_joining(&self.needs(&once), resident).await?;
+        let needs = self.needs(&once);
+        let found = match resident {
+            Some(resident) => self.keys_for_joining(&needs, resident).await?,
+            None => self.keys_for(&needs).await?,
+        };
         let keys = Arc::new(self.keys_of(&once, &found));
         let ids = places.into_iter().map(|place| Some(once[place?].event.event().id().clone())).collect();
         Ok(Reading { ids, left: once.into(), keys })

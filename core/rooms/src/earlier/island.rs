@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{COUNTED_DOWN_FROM, GivenStates, Judged};
 use crate::{
-    Direction, Part, Place, Result, RoomError, Rooms,
+    Direction, Known, Membership, Part, Place, Result, RoomError, Rooms,
     known::Around,
-    tables::{EARLIER, GAPS, HOLES, StoredHole},
+    tables::{EARLIER, GAPS, HOLES, StoredHole, TIMELINE},
     write::{WRITE_TRIES, Writing, change_of},
 };
 
@@ -40,6 +40,9 @@ impl Rooms {
         if wanted.is_empty() || holes.len() >= ISLANDS_MAX || holes.iter().any(|((_, order), _)| *order == first) {
             return Ok(false);
         }
+        if !writing.lies_before(event, first).await? {
+            return Ok(false);
+        }
         let Some(judged) = writing.judge_island(event, given).await? else { return Ok(false) };
         writing.keep_free_before(first, wanted);
         let mut judged = vec![judged];
@@ -54,6 +57,16 @@ impl Rooms {
 }
 
 impl Writing {
+    /// Whether an event can be one of long before the first one here: its time is only what its sender says, and somebody whom
+    /// the room has banned since could say anything.
+    async fn lies_before(&self, event: &Event, first: i64) -> Result<bool> {
+        let row = self.rooms.store().get(&TIMELINE, (self.room.id.as_str(), first)).await?;
+        let Some(row) = row else { return Ok(false) };
+        let earliest = Known::from_stored(row, Place::Timeline(first), &self.rules())?;
+        let is_banned = self.snapshot().membership(event.sender()) == Membership::Ban;
+        Ok(event.depth() < earliest.event().depth() && !is_banned)
+    }
+
     /// The event with the states around it, if it is one that may be placed.
     async fn judge_island(&mut self, event: &Event, given: &GivenStates) -> Result<Option<Judged>> {
         let Some(known) = self.find(std::slice::from_ref(event.id())).await?.pop().flatten() else { return Ok(None) };
