@@ -6,8 +6,7 @@ use anyhow::bail;
 use lyceum_events::{Clock, SystemClock};
 
 use super::say;
-use super::store::{self, Found};
-use crate::config::{self, Finding};
+use crate::config;
 use crate::listen::{Listeners, tls};
 use crate::operator::socket;
 
@@ -21,10 +20,6 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
         let is_new = |path: &[String]| !found.iter().any(|known| known.path.starts_with(path));
         let fresh: Vec<_> = unbound.into_iter().filter(|finding| is_new(&finding.path)).collect();
         found.extend(fresh);
-    }
-    // That the database is out of reach, or the files are damaged, is nothing that the configuration can help.
-    if let Ok(Found::Mistake(text)) = super::block_on(async { Ok(store::look(config).await?) }) {
-        found.push(Finding::new("server.name", text));
     }
     if !found.is_empty() {
         bail!("{}", loaded.describe(found));
