@@ -1,5 +1,5 @@
 //! Events that could not get their places when they came, for want of what they build on: tried again in the background,
-//! over restarts, later and later, and at once when something else of their room has got its place.
+//! over restarts, later and later, and soon when something else of their room has got its place.
 
 use futures_util::{StreamExt, stream};
 use lyceum_events::{Clock, Event};
@@ -22,6 +22,8 @@ const ROOMS_AT_ONCE: usize = 4;
 const EVENTS_AT_ONCE: usize = 10;
 /// How long one try may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The wait before a try for the sake of news.
+const NEWS_PAUSE: Duration = Duration::from_secs(2);
 /// The wait before the first try; each one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest wait between two tries.
@@ -94,7 +96,8 @@ impl Intake {
             };
             tokio::select! {
                 () = begun.changed() => {}
-                () = self.0.waiting.told.notified() => {}
+                // More may come at once, among it what waits, sent again.
+                () = self.0.waiting.told.notified() => clock.sleep(NEWS_PAUSE).await,
                 () = clock.sleep(pause) => {}
             }
         }
