@@ -79,6 +79,30 @@ async fn that_a_room_was_left_is_told_once_even_when_it_is_forgotten_at_once() {
     assert!(bob.syncs("timeout=0").await["rooms"]["leave"].is_null());
 }
 
+/// A client that begins after it happened would be told neither of the room nor of its end otherwise.
+#[tokio::test]
+async fn who_was_put_out_is_told_by_a_first_sync_too() {
+    let campus = Campus::of([SERVER]).await;
+    let alice = campus.person("alice").await;
+    let room = alice.creates_public_room().await;
+    let (bob, cat, dan) = (campus.person("bob").await, campus.person("cat").await, campus.person("dan").await);
+    for person in [&bob, &cat, &dan] {
+        person.joins(&room).await;
+    }
+    alice.post(&room_path(&room, "ban"), json!({ "user_id": bob.id })).await.ok();
+    alice.post(&room_path(&room, "kick"), json!({ "user_id": cat.id })).await.ok();
+    dan.leaves(&room).await;
+    for (person, how) in [(&bob, "ban"), (&cat, "leave")] {
+        let left = person.syncs("timeout=0").await["rooms"]["leave"][&room].clone();
+        let last = left["timeline"]["events"].as_array().and_then(|events| events.last().cloned()).unwrap_or_default();
+        assert_eq!((&last["state_key"], &last["content"]["membership"]), (&json!(person.id), &json!(how)), "{left}");
+    }
+    assert_eq!(dan.syncs("timeout=0").await["rooms"]["leave"].get(&room), None, "who left knows it");
+    bob.post(&room_path(&room, "forget"), json!({})).await.ok();
+    let first = bob.on_another_device().await.syncs("timeout=0").await;
+    assert_eq!(first["rooms"]["leave"].get(&room), None, "what was forgotten is not told: {first}");
+}
+
 #[tokio::test]
 async fn removing_the_main_alias_unnames_the_room_if_one_may() {
     let campus = Campus::of([SERVER]).await;

@@ -57,7 +57,11 @@ impl Sync {
                 let knock_state = self.stripped(turn, room).await?.into();
                 rooms.knock.insert(id, KnockedRoom { knock_state });
             }
-            Membership::Leave | Membership::Ban if is_new && (since.is_some() || turn.wanted.include_leave) => {
+            // Who left of their own accord knows it; who was put out may not, if it came before their client's first sync.
+            Membership::Leave | Membership::Ban
+                if is_new
+                    && (since.is_some() || turn.wanted.include_leave || standing.row.sender != *turn.request.user) =>
+            {
                 if let Some(left) = self.left_room(turn, room, &standing).await? {
                     rooms.leave.insert(id, left);
                 }
